@@ -1,0 +1,211 @@
+"""
+The detector's network: plain convolutions, shaped by a table of widths.
+
+A single-shot, anchor-free detector. A backbone of one-shot-aggregation blocks (Lee et al. 2019, VoVNet: a chain of
+3x3 convolutions whose outputs are all concatenated and mixed by a 1x1) goes down to stride 32, a path-aggregation
+neck (Liu et al. 2018) mixes the strides 8, 16 and 32, and each of these has a decoupled head (Ge et al. 2021, YOLOX).
+No convolution has to be as wide as another one (there is no addition), so any column of the table can be pruned
+alone, and a pruned network is again a table and a state dict.
+"""
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+STRIDES = (8, 16, 32)
+PRIOR = 0.01  # probability that an untrained head gives to each class (Lin et al. 2017, focal loss)
+START_SIZE = 4.0  # box side of an untrained head, in strides
+MAX_LOG_SIZE = 6.0  # exp(6) strides are wider than any picture; keeps a wild activation finite
+
+Widths = dict[str, list[int]]
+
+# A stage's row is [down, first, chain..., out], a neck block's [first, chain..., out], a head's [stem, class, box];
+# `stem` is the two convolutions to stride 4, `pool` the pooled pyramid's [squeeze, out], `lower` the two
+# convolutions that go down in the neck.
+BASE_WIDTHS: Widths = {
+    'stem': [16, 32],
+    'stage4': [16, 16, 32],
+    'stage8': [64, 32, 32, 32, 64],
+    'stage16': [128, 64, 64, 64, 128],
+    'stage32': [224, 112, 112, 112, 224],
+    'pool': [64, 128],
+    'up16': [64, 48, 48, 96],
+    'up8': [32, 32, 32, 64],
+    'lower': [64, 96],
+    'down16': [64, 48, 48, 96],
+    'down32': [96, 96, 96, 160],
+    'head8': [48, 48, 32],
+    'head16': [64, 48, 48],
+    'head32': [64, 48, 48],
+}
+
+
+class Conv(nn.Sequential):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Block(nn.Module):
+    """One-shot aggregation: 1x1, a chain of 3x3, and a 1x1 over the concatenation of them all."""
+
+    def __init__(self, inputs: int, row: list[int]) -> None:
+        super().__init__()
+        self.first = Conv(inputs, row[0], 1)
+        self.chain = nn.ModuleList(Conv(a, b) for a, b in zip(row[:-2], row[1:-1]))
+        self.out = Conv(sum(row[:-1]), row[-1], 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = [self.first(x)]
+        for conv in self.chain:
+            parts.append(conv(parts[-1]))
+        return self.out(torch.cat(parts, 1))
+
+
+class Pool(nn.Module):
+    """Max pools of growing reach side by side, so that the coarsest cells see the whole picture (SPPF)."""
+
+    def __init__(self, inputs: int, row: list[int]) -> None:
+        super().__init__()
+        self.squeeze = Conv(inputs, row[0], 1)
+        self.pool = nn.MaxPool2d(5, 1, 2)
+        self.out = Conv(4 * row[0], row[1], 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = [self.squeeze(x)]
+        for _ in range(3):
+            parts.append(self.pool(parts[-1]))
+        return self.out(torch.cat(parts, 1))
+
+
+class Head(nn.Module):
+    """Boxes and class logits of one stride, from a shared convolution and one of their own each."""
+
+    def __init__(self, inputs: int, row: list[int], classes: int) -> None:
+        super().__init__()
+        self.stem = Conv(inputs, row[0])
+        self.class_conv = Conv(row[0], row[1])
+        self.box_conv = Conv(row[0], row[2])
+        self.class_out = nn.Conv2d(row[1], classes, 1)
+        self.box_out = nn.Conv2d(row[2], 4, 1)
+        nn.init.normal_(self.class_out.weight, std=0.01)
+        nn.init.normal_(self.box_out.weight, std=0.01)
+        nn.init.constant_(self.class_out.bias, math.log(PRIOR / (1 - PRIOR)))
+        self.box_out.bias.data = torch.tensor([0.0, 0.0, math.log(START_SIZE), math.log(START_SIZE)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        return torch.cat([self.box_out(self.box_conv(x)), self.class_out(self.class_conv(x))], 1)
+
+
+class Detector(nn.Module):
+    """BGR in 0..1, [B, 3, S, S] with S a multiple of 32, to raw predictions [B, cells, 4 + classes]."""
+
+    def __init__(self, widths: Widths, classes: int) -> None:
+        super().__init__()
+        self.widths = {name: list(row) for name, row in widths.items()}
+        self.classes = classes
+        w = self.widths
+        self.stem = nn.Sequential(Conv(3, w['stem'][0], 3, 2), Conv(w['stem'][0], w['stem'][1], 3, 2))
+        self.stage4 = Block(w['stem'][1], w['stage4'])
+        self.stage8 = stage(w['stage4'][-1], w['stage8'])
+        self.stage16 = stage(w['stage8'][-1], w['stage16'])
+        self.stage32 = stage(w['stage16'][-1], w['stage32'])
+        self.pool = Pool(w['stage32'][-1], w['pool'])
+        self.up16 = Block(w['pool'][-1] + w['stage16'][-1], w['up16'])
+        self.up8 = Block(w['up16'][-1] + w['stage8'][-1], w['up8'])
+        self.lower16 = Conv(w['up8'][-1], w['lower'][0], 3, 2)
+        self.down16 = Block(w['lower'][0] + w['up16'][-1], w['down16'])
+        self.lower32 = Conv(w['down16'][-1], w['lower'][1], 3, 2)
+        self.down32 = Block(w['lower'][1] + w['pool'][-1], w['down32'])
+        self.head8 = Head(w['up8'][-1], w['head8'], classes)
+        self.head16 = Head(w['down16'][-1], w['head16'], classes)
+        self.head32 = Head(w['down32'][-1], w['head32'], classes)
+
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Raw prediction maps [B, 4 + classes, S / stride, S / stride], one for each stride."""
+        at8 = self.stage8(self.stage4(self.stem(x)))
+        at16 = self.stage16(at8)
+        at32 = self.pool(self.stage32(at16))
+        up16 = self.up16(torch.cat([double(at32), at16], 1))
+        out8 = self.up8(torch.cat([double(up16), at8], 1))
+        out16 = self.down16(torch.cat([self.lower16(out8), up16], 1))
+        out32 = self.down32(torch.cat([self.lower32(out16), at32], 1))
+        return [self.head8(out8), self.head16(out16), self.head32(out32)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([m.flatten(2) for m in self.maps(x)], 2).transpose(1, 2)
+
+
+def stage(inputs: int, row: list[int]) -> nn.Sequential:
+    """Half the resolution, then a block."""
+    return nn.Sequential(Conv(inputs, row[0], 3, 2), Block(row[0], row[1:]))
+
+
+def double(x: torch.Tensor) -> torch.Tensor:
+    """Twice the resolution, by repeating."""
+    return functional.interpolate(x, scale_factor=2.0, mode='nearest')
+
+
+def cells(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres [cells, 2] (x, y in input pixels) and strides [cells] of all cells of a square input."""
+    centres, strides = [], []
+    for stride in STRIDES:
+        axis = (torch.arange(size // stride, dtype=torch.float32) + 0.5) * stride
+        y, x = torch.meshgrid(axis, axis, indexing='ij')
+        centres.append(torch.stack([x, y], -1).reshape(-1, 2))
+        strides.append(torch.full((centres[-1].shape[0],), float(stride)))
+    return torch.cat(centres), torch.cat(strides)
+
+
+def decode_xyxy(raw: torch.Tensor, centres: torch.Tensor, strides: torch.Tensor) -> torch.Tensor:
+    """Raw box numbers [..., cells, 4] to corners in input pixels: centre offset and log size, in strides."""
+    centre = centres + raw[..., :2] * strides[:, None]
+    half = torch.exp(raw[..., 2:4].clamp(max=MAX_LOG_SIZE)) * strides[:, None] * 0.5
+    return torch.cat([centre - half, centre + half], -1)
+
+
+def widths_of(model: Detector) -> Widths:
+    """Read the table back from the layers, as they are after surgery."""
+    def width(conv: Conv) -> int:
+        return conv[0].out_channels
+
+    def block(b: Block) -> list[int]:
+        return [width(b.first), *(width(c) for c in b.chain), width(b.out)]
+
+    def head(h: Head) -> list[int]:
+        return [width(h.stem), width(h.class_conv), width(h.box_conv)]
+
+    return {
+        'stem': [width(c) for c in model.stem],
+        'stage4': block(model.stage4),
+        **{name: [width(getattr(model, name)[0]), *block(getattr(model, name)[1])]
+           for name in ('stage8', 'stage16', 'stage32')},
+        'pool': [width(model.pool.squeeze), width(model.pool.out)],
+        'up16': block(model.up16),
+        'up8': block(model.up8),
+        'lower': [width(model.lower16), width(model.lower32)],
+        'down16': block(model.down16),
+        'down32': block(model.down32),
+        **{name: head(getattr(model, name)) for name in ('head8', 'head16', 'head32')},
+    }
+
+
+def folded(model: Detector) -> Detector:
+    """Copy for inference with each batch norm folded into the convolution before it."""
+    copy = Detector(model.widths, model.classes)
+    copy.load_state_dict({k: v.float().cpu() for k, v in model.state_dict().items()})
+    copy.eval()
+    for module in list(copy.modules()):
+        if isinstance(module, Conv):
+            module[0] = nn.utils.fuse_conv_bn_eval(module[0], module[1])
+            module[1] = nn.Identity()
+    return copy
