@@ -1,0 +1,50 @@
+# What a person types; CONTRIBUTING.md tells more.
+#   make run    [SOURCE= MODEL= PORT= ARGS=]   the whole system, on the demo source by default
+#   make test   [ARGS=] [EXTRAS=]              all tests; EXTRAS= leaves PyTorch and its tests out
+#   make bench                                 the tables of docs/benchmarks.md
+#   make lint                                  the checkers
+#   make setup  [EXTRAS="training speech"]     only what the others do first
+#   make clean                                 remove all that these made
+# For all: PYTHON=python3.12 chooses the Python, ROS_DISTRO=kilted the wheels of that ROS 2,
+# ONNXRUNTIME=gpu (or system) the build of ONNX Runtime.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint setup clean
+
+# Nothing leaves this machine unless asked to, and images get through between processes: Fast DDS
+# reads its profile under one name on Kilted and newer, under the other on Jazzy and older.
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
+export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(FASTDDS_DEFAULT_PROFILES_FILE)
+export SOURCE MODEL PORT ARGS ONNXRUNTIME
+
+# $(call in_environment,REQUIREMENT SETS[,COMMAND]): set up what is not, then become the command.
+define in_environment
+@command -v python3 >/dev/null || { echo 'Python 3 is missing: install it with "sudo apt install python3 python3-venv python3-dev".' >&2; exit 1; }
+@exec python3 scripts/setup_env.py --python '$(PYTHON)' $(addprefix --with ,$(1)) -- $(2)
+endef
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+run:
+	$(call in_environment,$(EXTRAS),python scripts/run.py nano config/nano.yaml)
+
+test: EXTRAS ?= training
+test:
+	$(call in_environment,test $(EXTRAS),python -m pytest $(ARGS))
+
+bench:
+	$(call in_environment,test $(EXTRAS),python -m bench $(ARGS))
+
+lint:
+	$(call in_environment,lint,sh scripts/lint.sh)
+
+setup:
+	$(call in_environment,$(EXTRAS))
+
+clean:
+	rm -rf .venv .venv.* .venv-kilted .venv-kilted.* edge_vision.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,43 @@
+"""The installed package: nodes, models, launch files and settings; nothing of it needs torch."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = 'edge_vision'
+SHARE = 'share/' + NAME
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    description='Real-time detection of people, gestures and fingertips for ROS 2 on small devices',
+    license='Apache-2.0',
+    maintainer='edge_vision maintainers',
+    maintainer_email='maintainers@example.org',
+    packages=find_packages(include=[NAME, NAME + '.*']),
+    package_data={NAME: ['models/*.onnx', 'models/*.md', 'web/static/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', ['resource/' + NAME]),
+        (SHARE, ['package.xml']),
+        (SHARE + '/config', glob('config/*')),
+        (SHARE + '/launch', glob('launch/*.py')),
+    ],
+    zip_safe=False,
+    python_requires='>=3.8',
+    install_requires=['setuptools'],
+    extras_require={
+        'cpu': ['onnxruntime'],
+        'gpu': ['onnxruntime-gpu'],
+        'speech': ['gTTS'],
+        'training': ['torch', 'torchvision', 'onnx', 'pycocotools', 'scikit-learn',
+                     'torch-pruning', 'matplotlib', 'tqdm'],
+    },
+    entry_points={
+        'console_scripts': [
+            'camera_node = edge_vision.nodes.camera_node:main',
+            'detector_node = edge_vision.nodes.detector_node:main',
+            'overlay_node = edge_vision.nodes.overlay_node:main',
+            'nano = edge_vision.nodes.nano:main',
+        ],
+    },
+)
