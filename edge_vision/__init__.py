@@ -1,0 +1,1 @@
+"""edge_vision: eyes for small robots."""

@@ -1,0 +1,1 @@
+"""The part that knows nothing of ROS and of the web: arrays in, arrays out."""

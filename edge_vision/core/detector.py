@@ -1,0 +1,194 @@
+"""From a picture to the boxes in it, whatever the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+from typing import Dict, NamedTuple, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from edge_vision.core.detections import Detections
+from edge_vision.core.errors import UserError
+from edge_vision.core.families import FAMILIES, layout_of, recognise, Tensor, tensors
+from edge_vision.core.hog import HogDetector
+from edge_vision.core.labels import default_labels, labels_from_metadata
+from edge_vision.core.letterbox import boxes_to_image, letterbox
+from edge_vision.core.nms import nms
+from edge_vision.core.onnx_model import DTYPES, find_model, OnnxModel
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    What is asked of a detector.
+
+    The first four may be exchanged while it runs (`detector.options = ...`). classes: names to
+    keep, all where empty. input_size: side in pixels for models that leave it open.
+    """
+
+    score_threshold: float = 0.4
+    iou_threshold: float = 0.5
+    max_detections: int = 100
+    classes: Tuple[str, ...] = ()
+    providers: Tuple[str, ...] = ('auto',)
+    threads: int = 0
+    model_family: str = 'auto'
+    input_size: int = 640
+    labels: Tuple[str, ...] = ()
+
+
+class Prepared(NamedTuple):
+    """The network's input, with what is needed to bring boxes back to the image."""
+
+    blob: np.ndarray
+    scale_xy: Tuple[float, float]
+    image_wh: Tuple[int, int]
+
+
+class OnnxDetector:
+    """
+    A detector in an ONNX file.
+
+    `detect` is `prepare`, `infer` and `finish` in a row; they are apart so that they can be
+    timed, and run in different threads.
+    """
+
+    def __init__(self, path: str, options: Options):
+        """Load, find out the family by a trial run (which also warms up), name the classes."""
+        self.options = options
+        self._model = OnnxModel(path, options.providers, options.threads)
+        self.name = path
+        self.provider = self._model.provider
+        self._image = self._check_inputs()
+        outputs = self._trial_run()
+        self.family = recognise(path, Tensor(self._image.name, self._dtype,
+                                             tuple(self._image.shape)),
+                                self.input_wh, outputs, options.model_family)
+        self._family = FAMILIES[self.family]
+        self._optional = {i.name for i in self._model.optional_inputs}
+        self.labels = (options.labels or labels_from_metadata(self._model.metadata)
+                       or default_labels(self._family.classes(outputs) or 1))
+        self.detect(np.zeros((self.input_wh[1], self.input_wh[0], 3), np.uint8))
+
+    def _check_inputs(self):
+        inputs = self._model.inputs
+        image = inputs[0]
+        self._dtype = DTYPES.get(image.type, image.type)
+        self._layout = layout_of(image.shape, self._dtype)
+        if len(inputs) != 1 or self._layout is None:
+            found = '; '.join(str(Tensor(i.name, DTYPES.get(i.type, i.type), tuple(i.shape)))
+                              for i in inputs)
+            raise UserError(f'{self._model.path} fits no detector that is known here: its inputs '
+                            f'are {found}; one image, [1, 3, H, W] float or [1, H, W, 3] uint8, '
+                            f'would do')
+        sides = {'nchw': image.shape[2:], 'chw': image.shape[1:],
+                 'nhwc': image.shape[1:3]}[self._layout]
+        height, width = (s if isinstance(s, int) and s > 0 else self.options.input_size
+                         for s in sides)
+        self.input_wh = (width, height)
+        return image
+
+    def _trial_run(self) -> Sequence[Tensor]:
+        height_width = self.input_wh[::-1]
+        shape = {'nchw': (1, 3, *height_width), 'chw': (3, *height_width),
+                 'nhwc': (1, *height_width, 3)}[self._layout]
+        try:
+            arrays = self._model.run({self._image.name: np.zeros(shape, self._dtype)})
+        except Exception as error:  # whatever the graph trips over; its first line says it
+            raise UserError(f'{self._model.path} fails on an image of {self.input_wh[0]}x'
+                            f'{self.input_wh[1]}: {str(error).splitlines()[0]}') from error
+        return tensors(self._model.outputs, arrays)
+
+    def prepare(self, bgr: np.ndarray) -> Prepared:
+        """Fit a picture uint8 (H, W, 3) into the network's input."""
+        image_wh = (bgr.shape[1], bgr.shape[0])
+        if self._family.stretch:
+            fitted = cv2.resize(bgr, self.input_wh)
+            scale_xy = (self.input_wh[0] / image_wh[0], self.input_wh[1] / image_wh[1])
+        else:
+            fitted, scale = letterbox(bgr, self.input_wh)
+            scale_xy = (scale, scale)
+        return Prepared(self._as_input(fitted), scale_xy, image_wh)
+
+    def _as_input(self, fitted: np.ndarray) -> np.ndarray:
+        if self._layout == 'nhwc':
+            blob = fitted[None] if not self._family.rgb else fitted[None, ..., ::-1]
+            if self._dtype == 'uint8':
+                return np.ascontiguousarray(blob)
+            return (blob * np.float32(self._family.scale)).astype(self._dtype)
+        if self._dtype == 'uint8':
+            planes = fitted[..., ::-1] if self._family.rgb else fitted
+            blob = np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
+        else:
+            blob = cv2.dnn.blobFromImage(fitted, self._family.scale, swapRB=self._family.rgb)
+            blob = blob.astype(self._dtype, copy=False)
+        return blob[0] if self._layout == 'chw' else blob
+
+    def infer(self, prepared: Prepared):
+        """Run the network; own models get the thresholds as inputs."""
+        feeds = {self._image.name: prepared.blob}
+        options = self.options
+        for name, value in (('score_threshold', np.float32(options.score_threshold)),
+                            ('iou_threshold', np.float32(options.iou_threshold)),
+                            ('max_detections', np.int64(options.max_detections))):
+            if name in self._optional:
+                feeds[name] = np.array([value])
+        return self._model.run(feeds)
+
+    def finish(self, prepared: Prepared, outputs) -> Detections:
+        """Decode the outputs, suppress doubles, and give boxes in pixels of the image."""
+        options, family = self.options, self._family
+        xyxy, scores, index = family.decode(outputs, self.input_wh, options.score_threshold)
+        if family.suppress:
+            rows = nms(xyxy, scores, index, options.iou_threshold, options.max_detections)
+        else:
+            rows = np.argsort(-scores, kind='stable')[:options.max_detections]
+        xyxy = boxes_to_image(xyxy[rows], prepared.scale_xy, prepared.image_wh)
+        found = Detections(xyxy, scores[rows], index[rows], self.labels)
+        if not options.classes:
+            return found
+        return found.select(np.array([found.name(i) in options.classes
+                                      for i in range(len(found))], bool))
+
+    def detect(self, bgr: np.ndarray) -> Detections:
+        """Find what is in a picture uint8 (H, W, 3), blue first."""
+        prepared = self.prepare(bgr)
+        return self.finish(prepared, self.infer(prepared))
+
+
+def timed_detect(detector, bgr: np.ndarray) -> Tuple[Detections, Dict[str, float]]:
+    """Find what is in a picture, with the milliseconds of each stage."""
+    times = [time.perf_counter()]
+    prepared = detector.prepare(bgr)
+    times.append(time.perf_counter())
+    outputs = detector.infer(prepared)
+    times.append(time.perf_counter())
+    found = detector.finish(prepared, outputs)
+    times.append(time.perf_counter())
+    stages = ('preprocess', 'inference', 'postprocess')
+    return found, {stage: 1000 * (b - a) for stage, a, b in zip(stages, times, times[1:])}
+
+
+def load_detector(model: str, options: Options = Options()):
+    """
+    Load the detector that a path, a shipped model's name, or `hog` names.
+
+    Raises UserError in one sentence for a model that is missing, broken, or fits no family, and
+    for a class name that the model does not know.
+    """
+    if model.strip() == 'hog':
+        detector = HogDetector(options)
+    else:
+        detector = OnnxDetector(find_model(model), options)
+    check_classes(options.classes, detector.labels)
+    return detector
+
+
+def check_classes(classes: Sequence[str], labels: Sequence[str]) -> None:
+    """Raise UserError where a class is wanted that the model does not know."""
+    unknown = [name for name in classes if name not in labels]
+    if unknown:
+        some = ', '.join(labels[:12]) + (', ...' if len(labels) > 12 else '')
+        raise UserError(f"class '{unknown[0]}' is unknown to this model, which knows {some}")

@@ -1,0 +1,135 @@
+"""Cameras on the machine itself: V4L2 (USB) and Jetson CSI through GStreamer."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import cv2
+import numpy as np
+
+from edge_vision.core.sources.base import Captured, Source, SourceLost
+
+
+def decode_v4l2(raw: np.ndarray, size_wh):
+    """
+    Give the picture that a V4L2 buffer holds, as (bgr, jpeg or None).
+
+    raw: what OpenCV returns with the conversion to BGR off: a row of JPEG bytes, YUYV as
+    uint8 (H, W, 2), or BGR where the back end converts all the same.
+    """
+    if raw.ndim == 3 and raw.shape[2] == 3:
+        return raw, None
+    if raw.size > 2 and tuple(raw.reshape(-1)[:2]) == (0xFF, 0xD8):
+        # the buffer is longer than the JPEG in it: cut at the last end marker
+        data = raw.tobytes()
+        data = data[:data.rfind(b'\xff\xd9') + 2] or data
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise SourceLost('the camera delivered a damaged JPEG')
+        return bgr, data
+    width, height = size_wh
+    if raw.size == width * height * 2:
+        return cv2.cvtColor(raw.reshape(height, width, 2), cv2.COLOR_YUV2BGR_YUYV), None
+    raise SourceLost(f'the camera delivered {raw.size} bytes for {width}x{height}, which is '
+                     f'neither MJPG nor YUYV')
+
+
+class V4l2Source(Source):
+    """A USB camera by index or device path; MJPG where it can, whose JPEG is kept."""
+
+    def __init__(self, device, size_wh, fps: float):
+        """Ask `device` (0 or /dev/video0) for a size and a rate; it may choose others."""
+        self._device = device
+        self._size_wh = size_wh
+        self._fps = fps
+        self._capture = None
+
+    def open(self, stop: threading.Event) -> None:
+        """Open the device, ask for the settings and read back what it chose."""
+        self._capture = capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
+        if not capture.isOpened():
+            raise SourceLost(f'camera {self._device} cannot be opened: unplugged, used by '
+                             f'another program, or not permitted (group video)')
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*'MJPG'))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size_wh[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size_wh[1])
+        if self._fps:
+            capture.set(cv2.CAP_PROP_FPS, self._fps)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        self._real_wh = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+                         int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+        code = int(capture.get(cv2.CAP_PROP_FOURCC))
+        fourcc = code.to_bytes(4, 'little').decode('ascii', 'replace')
+        self.description = (f'camera {self._device}, {self._real_wh[0]}x{self._real_wh[1]} '
+                            f'{fourcc} at {capture.get(cv2.CAP_PROP_FPS):g} frames/s')
+
+    def read(self) -> Captured:
+        """Wait for the next picture of the camera."""
+        if not self._capture.grab():
+            raise SourceLost(f'camera {self._device} stopped delivering pictures')
+        stamp_ns = time.time_ns()
+        ok, raw = self._capture.retrieve()
+        if not ok:
+            raise SourceLost(f'camera {self._device} delivered an empty picture')
+        bgr, jpeg = decode_v4l2(raw, self._real_wh)
+        return Captured(bgr, stamp_ns, jpeg)
+
+    def close(self) -> None:
+        """Let go of the device."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+def csi_pipeline(sensor_id: int, size_wh, fps: float) -> str:
+    """
+    GStreamer pipeline from a Jetson CSI sensor to BGR, newest picture only.
+
+    nvarguscamerasrc and nvvidconv are NVIDIA's elements (Jetson Linux, Accelerated GStreamer).
+    """
+    width, height = size_wh
+    return (f'nvarguscamerasrc sensor-id={sensor_id} ! '
+            f'video/x-raw(memory:NVMM), width={width}, height={height}, '
+            f'framerate={int(fps or 30)}/1, format=NV12 ! '
+            f'nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! '
+            f'video/x-raw, format=BGR ! appsink drop=true max-buffers=1 sync=false')
+
+
+def has_gstreamer() -> bool:
+    """Tell whether this OpenCV was built with GStreamer (the wheels from pip are not)."""
+    lines = cv2.getBuildInformation().splitlines()
+    return any('GStreamer' in line and 'YES' in line for line in lines)
+
+
+class GstreamerSource(Source):
+    """A camera behind a GStreamer pipeline that ends in an appsink with BGR."""
+
+    def __init__(self, pipeline: str, name: str):
+        """Run `pipeline`; `name` is what the user called it."""
+        self._pipeline = pipeline
+        self._name = name
+        self._capture = None
+
+    def open(self, stop: threading.Event) -> None:
+        """Start the pipeline."""
+        self._capture = cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER)
+        if not self._capture.isOpened():
+            raise SourceLost(f'{self._name}: the GStreamer pipeline does not start; is the '
+                             f'sensor connected and nvargus-daemon running?')
+        self.description = f'{self._name} through GStreamer'
+
+    def read(self) -> Captured:
+        """Wait for the next picture."""
+        ok, bgr = self._capture.read()
+        stamp_ns = time.time_ns()
+        if not ok:
+            raise SourceLost(f'{self._name} stopped delivering pictures')
+        return Captured(bgr, stamp_ns)
+
+    def close(self) -> None:
+        """Stop the pipeline."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None

@@ -1,0 +1,135 @@
+"""The detector: finds what is in each image and publishes `detections`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+import time
+from typing import Tuple
+
+from vision_msgs.msg import LabelInfo
+
+from edge_vision.core.detector import check_classes, load_detector, Options, timed_detect
+from edge_vision.core.found import Found
+from edge_vision.core.frame import Frame
+from edge_vision.core.stats import Percentiles, RateMeter
+from edge_vision.core.worker import Worker
+from edge_vision.nodes import channels, qos
+from edge_vision.nodes.edge_node import EdgeNode, Health
+from edge_vision.nodes.messages import labels_to_message
+from edge_vision.nodes.parameters import parameter
+from edge_vision.nodes.process import parser, run
+
+
+@dataclass(frozen=True)
+class DetectorParameters:
+    """Parameters of the node `detector`."""
+
+    model: str = parameter('person', "an ONNX file, a shipped model's name, or hog", live=True)
+    score_threshold: float = parameter(0.4, 'lowest score of a detection', 0.0, 1.0, live=True)
+    iou_threshold: float = parameter(0.5, 'of two boxes of one class that overlap more (IoU), '
+                                     'the worse goes', 0.0, 1.0, live=True)
+    max_detections: int = parameter(100, 'most detections in one image', 1, 1000, live=True)
+    classes: Tuple[str, ...] = parameter((), 'class names to publish; empty: all', live=True)
+    providers: Tuple[str, ...] = parameter(
+        ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: the best there is')
+    threads: int = parameter(0, 'threads for the network on the CPU; 0: all cores', 0, 256)
+    model_family: str = parameter('auto', 'how to read a foreign model where its shapes do not '
+                                  'tell: yolox, yolov5, yolov8, end_to_end, torchvision, '
+                                  'fastestdet', live=True)
+    input_size: int = parameter(640, 'side of the input of models that leave it open, pixels',
+                                32, 4096, live=True)
+    labels: Tuple[str, ...] = parameter((), 'class names of a model that carries none', live=True)
+
+
+RELOADING = ('model', 'model_family', 'input_size', 'labels')
+
+
+def options_of(p: DetectorParameters) -> Options:
+    """Give what the parameters ask of a detector."""
+    return Options(p.score_threshold, p.iou_threshold, p.max_detections, p.classes, p.providers,
+                   p.threads, p.model_family, p.input_size, p.labels)
+
+
+class DetectorNode(EdgeNode):
+    """Looks at the newest frame only, in a thread of its own."""
+
+    def __init__(self, bus=None, known_elsewhere=()):
+        """Load the model; UserError where it cannot be."""
+        self._worker = self._detector = None
+        super().__init__('detector', DetectorParameters, bus, known_elsewhere)
+        self._detector = load_detector(self.settings.model, options_of(self.settings))
+        self._rate = RateMeter()
+        self._latency_ms = Percentiles()
+        self._stages_ms = {}
+        self._count = 0
+        self._found = self.sender(channels.DETECTIONS)
+        self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
+        self._tell_model()
+        self._worker = Worker('detect', self._detect, self.complain)
+        self._images = self.receiver(channels.IMAGE, self._worker.put)
+        self.begin()
+
+    def _tell_model(self):
+        detector = self._detector
+        self.get_logger().info(f'model {detector.name} on {detector.provider}, '
+                               f'{len(detector.labels)} classes')
+        self._labels.publish(labels_to_message(
+            detector.labels, self.settings.score_threshold, time.time_ns()))
+
+    def _detect(self, frame: Frame) -> None:
+        if not self.enabled:
+            return
+        detections, stages_ms = timed_detect(self._detector, frame.bgr)
+        self._found.send(Found(frame.stamp_ns, frame.frame_id, detections))
+        self._latency_ms.add((time.time_ns() - frame.stamp_ns) / 1e6)
+        for stage, ms in stages_ms.items():
+            self._stages_ms.setdefault(stage, Percentiles()).add(ms)
+        self._rate.tick()
+        self._count = len(detections)
+
+    def on_enable(self, enabled: bool) -> None:
+        """Pause gives the subscription up, so that images are not even received."""
+        self._images.want(enabled)
+
+    def on_parameters(self, old, new) -> None:
+        """Exchange thresholds, or load another model; one that does not load is refused."""
+        if any(getattr(old, name) != getattr(new, name) for name in RELOADING):
+            self._detector = load_detector(new.model, options_of(new))
+            self._tell_model()
+            return
+        check_classes(new.classes, self._detector.labels)
+        self._detector.options = replace(
+            self._detector.options, score_threshold=new.score_threshold,
+            iou_threshold=new.iou_threshold, max_detections=new.max_detections,
+            classes=new.classes)
+
+    def health(self) -> Health:
+        """Rate, latency by stage, drops, errors and provider."""
+        figures = {'enabled': self.enabled, 'model': self._detector.name,
+                   'provider': self._detector.provider, 'fps': self._rate.per_second(),
+                   'count': self._count, 'dropped': self._worker.dropped,
+                   'errors': self.errors}
+        for percent, ms in self._latency_ms.at(50, 95).items():
+            figures[f'latency_ms_{percent}'] = ms
+        for stage, values in self._stages_ms.items():
+            figures[f'{stage}_ms'] = values.at(50)['p50']
+        if not self.enabled:
+            return Health('ok', 'paused', figures)
+        if self._rate.per_second() == 0:
+            wrong = f': {self.last_error}' if self.last_error else ''
+            return Health('warn', f'no images arrive{wrong}', figures)
+        return Health('ok', f'on {self._detector.provider}', figures)
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._worker is not None:
+            self._worker.close()
+
+
+def main(args=None) -> int:
+    """Run the node alone in its process."""
+    return run(parser('detector_node'), lambda own: [DetectorNode()], args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,92 @@
+"""Detections, labels and calibrations to ROS messages and back: the only place for their fields."""
+
+from __future__ import annotations
+
+from typing import Sequence, Tuple
+
+from geometry_msgs.msg import PointStamped
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import String
+from vision_msgs.msg import (
+    Classification, Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose,
+    VisionClass)
+
+from edge_vision.core.calibration import Calibration
+from edge_vision.core.detections import Detections
+from edge_vision.core.found import Found
+from edge_vision.nodes.stamps import header, stamp_ns_of
+
+
+def found_to_message(found: Found) -> Detection2DArray:
+    """
+    Give the Detection2DArray of what was found.
+
+    class_id is the class name; id is the track as text, empty where there is none; each
+    detection carries the header too, as some subscribers look only there.
+    """
+    message = Detection2DArray(header=header(found.stamp_ns, found.frame_id))
+    detections = found.detections
+    for row, (x0, y0, x1, y1) in enumerate(detections.xyxy.tolist()):
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = detections.name(row)
+        hypothesis.hypothesis.score = float(detections.scores[row])
+        detection = Detection2D(header=message.header, results=[hypothesis])
+        centre = detection.bbox.center.position
+        centre.x, centre.y = (x0 + x1) / 2, (y0 + y1) / 2
+        detection.bbox.size_x, detection.bbox.size_y = x1 - x0, y1 - y0
+        if detections.track_ids is not None:
+            detection.id = str(int(detections.track_ids[row]))
+        message.detections.append(detection)
+    return message
+
+
+def message_to_found(message: Detection2DArray) -> Found:
+    """Give what a Detection2DArray tells; a detection without results counts as unknown."""
+    xyxy, scores, names, ids = [], [], [], []
+    for detection in message.detections:
+        box, centre = detection.bbox, detection.bbox.center.position
+        xyxy.append((centre.x - box.size_x / 2, centre.y - box.size_y / 2,
+                     centre.x + box.size_x / 2, centre.y + box.size_y / 2))
+        best = max(detection.results, key=lambda r: r.hypothesis.score, default=None)
+        scores.append(best.hypothesis.score if best else 0.0)
+        names.append(best.hypothesis.class_id if best else 'unknown')
+        ids.append(detection.id)
+    labels = tuple(dict.fromkeys(names))
+    tracks = np.array([int(i) for i in ids], np.int64) if ids and all(
+        i.isdigit() for i in ids) else None
+    detections = Detections(np.array(xyxy, np.float32).reshape(-1, 4),
+                            np.array(scores, np.float32),
+                            np.array([labels.index(n) for n in names], np.int64), labels, tracks)
+    return Found(stamp_ns_of(message.header), message.header.frame_id, detections)
+
+
+def labels_to_message(labels: Sequence[str], threshold: float, stamp_ns: int) -> LabelInfo:
+    """Give the LabelInfo with the class names of the model."""
+    return LabelInfo(header=header(stamp_ns, ''), threshold=float(threshold),
+                     class_map=[VisionClass(class_id=index, class_name=name)
+                                for index, name in enumerate(labels)])
+
+
+def calibration_to_message(calibration: Calibration, stamp_ns: int, frame_id: str) -> CameraInfo:
+    """Give the CameraInfo of a calibration for the frame with this stamp."""
+    return CameraInfo(header=header(stamp_ns, frame_id), width=calibration.width,
+                      height=calibration.height, distortion_model=calibration.distortion_model,
+                      d=list(calibration.d), k=list(calibration.k), r=list(calibration.r),
+                      p=list(calibration.p))
+
+
+def best_of(message: Classification) -> Tuple[str, float]:
+    """Give the name and score of a classification's best class; ('', 0.0) where it has none."""
+    best = max(message.results, key=lambda result: result.score, default=None)
+    return (best.class_id, best.score) if best else ('', 0.0)
+
+
+def point_of(message: PointStamped) -> Tuple[float, float]:
+    """Give x and y in pixels of the image."""
+    return message.point.x, message.point.y
+
+
+def text_of(message: String) -> str:
+    """Give the text."""
+    return message.data

@@ -1,0 +1,39 @@
+"""All nodes in one process, where frames are handed over in memory."""
+
+from __future__ import annotations
+
+from typing import List
+
+from edge_vision.nodes.bus import Bus
+from edge_vision.nodes.camera_node import CameraNode, CameraParameters
+from edge_vision.nodes.detector_node import DetectorNode, DetectorParameters
+from edge_vision.nodes.edge_node import EdgeNode
+from edge_vision.nodes.overlay_node import OverlayNode, OverlayParameters
+from edge_vision.nodes.parameters import names_of
+from edge_vision.nodes.process import parser, run
+
+# in the order in which data flow: who listens in the process must come after who sends
+NODES = {'camera': CameraNode, 'detector': DetectorNode, 'overlay': OverlayNode}
+ALL_PARAMETERS = names_of(CameraParameters, DetectorParameters, OverlayParameters)
+
+
+def make_nodes(without: List[str]):
+    """Yield the nodes that are wanted, joined by one bus."""
+    bus = Bus()
+    for name, kind in NODES.items():
+        if name not in without:
+            node: EdgeNode = kind(bus, ALL_PARAMETERS)
+            yield node
+
+
+def main(args=None) -> int:
+    """Run all nodes, or all but some, until Ctrl-C."""
+    words = parser('nano')
+    words.description = 'camera, detector and overlay in one process'
+    words.add_argument('--without', nargs='*', choices=list(NODES), default=[], metavar='NODE',
+                       help=f'leave out some of {", ".join(NODES)}: they run elsewhere')
+    return run(words, lambda own: make_nodes(own.without), args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,89 @@
+"""From the command line to running nodes and back: start, spin, and a clean end."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import sys
+from typing import Callable, Iterable, Sequence
+
+import cv2
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.utilities import remove_ros_args
+
+from edge_vision.core.errors import UserError
+from edge_vision.nodes.edge_node import EdgeNode
+
+WRONG_USE = 2  # exit code for a mistake of the user
+
+
+class _ToRos(logging.Handler):
+    """Carries what core logs to the log of ROS."""
+
+    def emit(self, record):
+        logger = get_logger('edge_vision')
+        speak = {logging.WARNING: logger.warning, logging.ERROR: logger.error}
+        speak.get(record.levelno, logger.info)(record.getMessage())
+
+
+def _start_ros(args) -> None:
+    try:
+        rclpy.init(args=args)
+    except Exception as error:  # rclpy's class for a wrong argument is private and moved about
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise UserError(f'{" ".join(lines[:2])} (a text that YAML would take for something else '
+                        f'wants quotes inside quotes: -p "source:=\'demo:\'")') from error
+
+
+def parser(title: str) -> argparse.ArgumentParser:
+    """Give the parser of a program's own arguments, those that are not for ROS."""
+    return argparse.ArgumentParser(
+        prog=title, epilog='Parameters, remappings and files as for every ROS 2 node: --ros-args '
+        '-p NAME:=VALUE -r FROM:=TO --params-file FILE. docs/parameters.md lists the parameters.')
+
+
+def run(words: argparse.ArgumentParser, make_nodes: Callable[..., Iterable[EdgeNode]],
+        args=None) -> int:
+    """
+    Run nodes in this process until Ctrl-C, SIGTERM or the end of the context.
+
+    words: parses the program's own arguments. make_nodes(parsed) gives the nodes in the order of
+    the flow of data. Returns the exit code: 0, or 2 after one sentence on stderr for a mistake
+    of the user.
+    """
+    args = sys.argv if args is None else [words.prog, *args]
+    faulthandler.enable()
+    # one thread: OpenCV's pool would fight with ONNX Runtime's for the same few cores
+    cv2.setNumThreads(1)
+    logging.getLogger('edge_vision').addHandler(_ToRos())
+    nodes = []
+    executor = None
+    try:
+        _start_ros(args)
+        executor = SingleThreadedExecutor()
+        own = words.parse_args(remove_ros_args(args)[1:])
+        for node in make_nodes(own):
+            nodes.append(node)
+            executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except UserError as error:
+        print(f'{words.prog}: {error}', file=sys.stderr, flush=True)
+        return WRONG_USE
+    finally:
+        _end(nodes, executor)
+    return 0
+
+
+def _end(nodes: Sequence[EdgeNode], executor) -> None:
+    for node in nodes:  # in the order of the flow: the source first, so that nothing new comes
+        node.close()
+    if executor is not None:
+        executor.shutdown(timeout_sec=1.0)
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()

@@ -1,0 +1,1 @@
+"""The page, the streams and the small JSON interface; knows nothing of ROS."""

@@ -1,0 +1,114 @@
+"""What the page knows of the system: gathered from the other nodes' words."""
+
+from __future__ import annotations
+
+from collections import deque
+import threading
+import time
+from typing import Any, Callable, Dict, Tuple
+
+from edge_vision.core.detections import Detections
+
+FRESH_S = 3.0  # nodes speak once a second; one that is silent for longer is taken for gone
+
+
+def _number(text: str):
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return int(value) if value.is_integer() and '.' not in text else value
+
+
+class Board:
+    """
+    The state of the system as GET /api/status gives it.
+
+    Written by the node's threads, read by the server's; `clock` gives growing seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        """Start knowing nothing."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._started_s = clock()
+        self._nodes: Dict[str, Tuple[float, Dict[str, str]]] = {}
+        self._detections = []
+        self._gesture = (0.0, {'label': '', 'score': 0.0})
+        self._spoken = deque(maxlen=8)
+        self._flow_s = None
+
+    def node_says(self, name: str, figures: Dict[str, str]) -> None:
+        """Take a node's diagnostics: `name` is camera, detector, ..."""
+        with self._lock:
+            self._nodes[name] = (self._clock(), figures)
+
+    def frame_passed(self) -> None:
+        """Note that a frame (or the answer to one) arrived."""
+        self._flow_s = self._clock()
+
+    def found(self, detections: Detections) -> None:
+        """Take the newest detections."""
+        rows = [{'class': detections.name(i), 'score': round(float(detections.scores[i]), 3),
+                 'track': None if detections.track_ids is None else int(detections.track_ids[i])}
+                for i in range(len(detections))]
+        with self._lock:
+            self._detections = rows
+
+    def gesture(self, label: str, score: float) -> None:
+        """Take the newest gesture."""
+        with self._lock:
+            self._gesture = (self._clock(), {'label': label, 'score': round(score, 3)})
+
+    def spoken(self, line: str) -> None:
+        """Take a line that was spoken."""
+        with self._lock:
+            self._spoken.append(line)
+
+    def _figures(self, name: str) -> Tuple[bool, Dict[str, str]]:
+        heard_s, figures = self._nodes.get(name, (float('-inf'), {}))
+        return self._clock() - heard_s < FRESH_S, figures
+
+    def _camera(self) -> Dict[str, Any]:
+        alive, said = self._figures('camera')
+        return {'alive': alive, 'enabled': alive and said.get('enabled') == 'true',
+                'fps': (_number(said.get('fps')) or 0.0) if alive else 0.0,
+                'width': _number(said.get('width')) or 0,
+                'height': _number(said.get('height')) or 0,
+                'dropped': _number(said.get('dropped')) or 0,
+                'level': said.get('level', 'error') if alive else 'error',
+                'message': said.get('message', '') if alive else 'the camera node is not there'}
+
+    def _detector(self) -> Dict[str, Any]:
+        alive, said = self._figures('detector')
+        return {'alive': alive, 'fps': (_number(said.get('fps')) or 0.0) if alive else 0.0,
+                'latency_ms': {p: _number(said.get(f'latency_ms_{p}')) for p in ('p50', 'p95')},
+                'inference_ms': _number(said.get('inference_ms')),
+                'provider': said.get('provider', ''), 'model': said.get('model', ''),
+                'dropped': _number(said.get('dropped')) or 0,
+                'count': len(self._detections) if alive else 0,
+                'detections': self._detections if alive else [],
+                'level': said.get('level', 'error') if alive else 'error',
+                'message': said.get('message', '') if alive else 'the detector node is not there'}
+
+    def status(self, clients: int) -> Dict[str, Any]:
+        """Give the state as JSON takes it; clients: who looks at a stream now."""
+        with self._lock:
+            seen_s, gesture = self._gesture
+            fresh = self._clock() - seen_s < FRESH_S
+            return {'uptime_s': round(self._clock() - self._started_s, 1),
+                    'camera': self._camera(), 'detector': self._detector(),
+                    'gesture': gesture if fresh else {'label': '', 'score': 0.0},
+                    'spoken': list(self._spoken), 'clients': clients}
+
+    def problem(self) -> str:
+        """Give the reason why no frames flow, or '' while they do."""
+        with self._lock:
+            flow_s, camera = self._flow_s, self._camera()
+            if camera['alive'] and not camera['enabled']:
+                return 'the camera is paused'
+            if flow_s is not None and self._clock() - flow_s < FRESH_S:
+                return ''
+            if camera['alive'] and camera['fps'] > 0:
+                return ''
+            return camera['message'] if camera['level'] != 'ok' else 'no frames arrive'

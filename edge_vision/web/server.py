@@ -1,0 +1,73 @@
+"""The web server in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from typing import Awaitable, Callable, Tuple
+
+from aiohttp import web
+
+from edge_vision.core.errors import UserError
+from edge_vision.web.access import guard
+from edge_vision.web.board import Board
+from edge_vision.web.feeds import Feeds
+from edge_vision.web.routes import Routes
+
+SetCamera = Callable[[bool], Awaitable[Tuple[bool, str]]]
+
+
+class Server:
+    """
+    Serves `board` and the pictures given to `feeds` at http://host:port/.
+
+    set_camera(enabled) is awaited in the server's loop and answers (done, sentence).
+    topics: full topic name by the name in a URL. After the start, `port` is the real one.
+    """
+
+    def __init__(self, host: str, port: int, token: str, max_clients: int, board: Board,
+                 topics, set_camera: SetCamera):
+        """Bind and start; UserError where the address cannot be had."""
+        self.host, self.port = host, port
+        self._loop = asyncio.new_event_loop()
+        self.feeds = Feeds(self._loop)
+        self._app = web.Application(middlewares=[guard(token)])
+        Routes(self.feeds, board, topics, max_clients, set_camera).add_to(self._app)
+        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=0.5)
+        self._thread = threading.Thread(target=self._loop.run_forever, name='web', daemon=True)
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._bind(), self._loop).result(10)
+        except OSError as error:
+            self.close()
+            raise UserError(self._why_not(error)) from error
+
+    async def _bind(self):
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.host, self.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    def _why_not(self, error: OSError) -> str:
+        if error.errno == errno.EADDRINUSE:
+            return (f'port {self.port} of {self.host} is in use by another program; another '
+                    f'port would do, or 0 for any free one')
+        if error.errno == errno.EACCES:
+            return f'port {self.port} needs more rights; one from 1024 on would do'
+        return (f"the page cannot be served at '{self.host}' port {self.port}: "
+                f'{error.strerror or error}; 127.0.0.1 (this machine) or 0.0.0.0 (all) would do')
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Close all connections and end the thread."""
+        if self._loop.is_closed():
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(
+                self._runner.cleanup(), self._loop).result(timeout_s)
+        except TimeoutError:
+            pass  # a connection that does not close in time goes with the process
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._loop.close()
