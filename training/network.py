@@ -27,19 +27,18 @@ Widths = dict[str, list[int]]
 # convolutions that go down in the neck.
 BASE_WIDTHS: Widths = {
     'stem': [16, 32],
-    'stage4': [16, 16, 32],
-    'stage8': [64, 32, 32, 32, 64],
-    'stage16': [128, 64, 64, 64, 128],
-    'stage32': [224, 112, 112, 112, 224],
+    'stage8': [48, 32, 32, 32, 64],
+    'stage16': [96, 64, 64, 64, 128],
+    'stage32': [176, 112, 112, 112, 224],
     'pool': [64, 128],
     'up16': [64, 48, 48, 96],
-    'up8': [32, 32, 32, 64],
-    'lower': [64, 96],
+    'up8': [32, 32, 32, 48],
+    'lower': [48, 96],
     'down16': [64, 48, 48, 96],
     'down32': [96, 96, 96, 160],
-    'head8': [48, 48, 32],
-    'head16': [64, 48, 48],
-    'head32': [64, 48, 48],
+    'head8': [32, 32, 16],
+    'head16': [48, 48, 16],
+    'head32': [48, 48, 16],
 }
 
 
@@ -115,8 +114,7 @@ class Detector(nn.Module):
         self.classes = classes
         w = self.widths
         self.stem = nn.Sequential(Conv(3, w['stem'][0], 3, 2), Conv(w['stem'][0], w['stem'][1], 3, 2))
-        self.stage4 = Block(w['stem'][1], w['stage4'])
-        self.stage8 = stage(w['stage4'][-1], w['stage8'])
+        self.stage8 = stage(w['stem'][1], w['stage8'])
         self.stage16 = stage(w['stage8'][-1], w['stage16'])
         self.stage32 = stage(w['stage16'][-1], w['stage32'])
         self.pool = Pool(w['stage32'][-1], w['pool'])
@@ -132,7 +130,7 @@ class Detector(nn.Module):
 
     def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Raw prediction maps [B, 4 + classes, S / stride, S / stride], one for each stride."""
-        at8 = self.stage8(self.stage4(self.stem(x)))
+        at8 = self.stage8(self.stem(x))
         at16 = self.stage16(at8)
         at32 = self.pool(self.stage32(at16))
         up16 = self.up16(torch.cat([double(at32), at16], 1))
@@ -186,7 +184,6 @@ def widths_of(model: Detector) -> Widths:
 
     return {
         'stem': [width(c) for c in model.stem],
-        'stage4': block(model.stage4),
         **{name: [width(getattr(model, name)[0]), *block(getattr(model, name)[1])]
            for name in ('stage8', 'stage16', 'stage32')},
         'pool': [width(model.pool.squeeze), width(model.pool.out)],
