@@ -12,7 +12,7 @@ A user's own classes, from the shipped detector's weights:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 import json
 import math
@@ -43,6 +43,7 @@ class Settings:
     """What a run depends on; kept in its checkpoints."""
 
     epochs: int = 150
+    minutes: float = 0.0  # where above 0, the run's length: the schedule follows the clock, not the epochs
     batch: int = 32
     size: int = 320  # input side of the finished detector, pixels
     start_size: int = 224  # training begins at this side and grows to `size`
@@ -60,19 +61,22 @@ class Settings:
     precision: str = 'bfloat16'
 
 
-def learning_rate(settings: Settings, epoch: float, step: int) -> float:
-    """Linear warm-up, flat, then a cosine to zero; `epoch` counts in fractions."""
-    done = epoch / settings.epochs
+def share_done(settings: Settings, epoch: float, spent_s: float) -> float:
+    """Share of the run that is behind, 0..1; `epoch` counts in fractions."""
+    return min(1.0, spent_s / (60 * settings.minutes) if settings.minutes > 0 else epoch / settings.epochs)
+
+
+def learning_rate(settings: Settings, done: float, step: int) -> float:
+    """Linear warm-up, flat, then a cosine to zero; `done` is the share of the run that is behind."""
     if done > settings.flat:
-        fade = 0.5 * (1 + math.cos(math.pi * min(1.0, (done - settings.flat) / (1 - settings.flat))))
+        fade = 0.5 * (1 + math.cos(math.pi * (done - settings.flat) / (1 - settings.flat)))
     else:
         fade = 1.0
     return settings.lr * min(1.0, (step + 1) / settings.warmup_steps) * fade
 
 
-def picture_size(settings: Settings, epoch: int) -> tuple[int, int, Strength]:
-    """Return the side of this epoch's pictures, its spread and the augmentation: small and wild to full and mild."""
-    done = epoch / settings.epochs
+def picture_size(settings: Settings, done: float) -> tuple[int, int, Strength]:
+    """Return the side of an epoch's pictures, its spread and the augmentation: small and wild to full and mild."""
     if done >= 1 - settings.final:
         return settings.size, 0, FINAL
     share = done / (1 - settings.final)
@@ -89,13 +93,14 @@ def make_optimizer(model: Detector, settings: Settings) -> torch.optim.Optimizer
 
 
 def train_epoch(model: Detector, average: Average, optimizer: torch.optim.Optimizer, loader: Iterator,
-                settings: Settings, epoch: int, step: int, device: torch.device) -> tuple[int, dict[str, float]]:
+                settings: Settings, epoch: int, step: int, clock: Callable[[], float],
+                device: torch.device) -> tuple[int, dict[str, float]]:
     """Train for one epoch; return the number of steps taken in all, and the mean losses."""
     model.train()
     sums, places = {'class': 0.0, 'box': 0.0}, {}
-    bar = tqdm(loader, desc=f'epoch {epoch + 1}/{settings.epochs}', unit='batch', mininterval=5)
+    bar = tqdm(loader, desc=f'epoch {epoch + 1}', unit='batch', mininterval=5)
     for i, (bgr, labels) in enumerate(bar):
-        rate = learning_rate(settings, epoch + i / len(loader), step)
+        rate = learning_rate(settings, share_done(settings, epoch + i / len(loader), clock()), step)
         for group in optimizer.param_groups:
             group['lr'] = rate
         side = bgr.shape[1]
@@ -119,10 +124,10 @@ def train_epoch(model: Detector, average: Average, optimizer: torch.optim.Optimi
     return step, {k: v / len(loader) for k, v in sums.items()}
 
 
-def settle(average: Average, pictures: Pictures, settings: Settings, epoch: int, device: torch.device) -> None:
+def settle(average: Average, pictures: Pictures, settings: Settings, epoch: int, strength: Strength,
+           device: torch.device) -> None:
     """Measure the averaged network's batch norm on pictures as they are in training, at full size."""
     keys = batches_of(len(pictures), settings.batch, settings.seed + 1, epoch, settings.size, 0)[:SETTLE_BATCHES]
-    strength = picture_size(settings, epoch)[2]
     loader = epoch_loader(pictures, keys, settings.seed + 1, epoch, strength, settings.workers)
     settle_batch_norm(average.model, (to_input(bgr.to(device)) for bgr, _ in loader))
 
@@ -138,7 +143,7 @@ def train(images: ImageSet, val: ImageSet | None, settings: Settings, widths: di
         init_weights(model, load_checkpoint(init), init)
     average = Average(model, settings.average_decay)
     optimizer = make_optimizer(model, settings)
-    epoch, step, history = 0, 0, []
+    epoch, step, spent_s, history = 0, 0, 0.0, []
     # 2. where an earlier run stopped
     if last.is_file():
         state = load_checkpoint(last)
@@ -148,35 +153,42 @@ def train(images: ImageSet, val: ImageSet | None, settings: Settings, widths: di
         average.model.load_state_dict(state['average'])
         average.steps = state['step']
         optimizer.load_state_dict(state['optimizer'])
-        epoch, step, history = state['epoch'], state['step'], state['history']
-        print(f'going on after epoch {epoch} of {settings.epochs}')
+        epoch, step, spent_s, history = state['epoch'], state['step'], state['spent_s'], state['history']
+        print(f'going on after epoch {epoch}')
     # 3. the pictures
     pictures = Pictures(images.items, 2 * settings.size)
     # 4. training
-    start, first = time.monotonic(), epoch
-    while epoch < settings.epochs:
-        side, spread, strength = picture_size(settings, epoch)
+    first, begin_s = epoch, time.monotonic() - spent_s
+
+    def clock() -> float:
+        return time.monotonic() - begin_s
+
+    while share_done(settings, epoch, clock()) < 1:
+        side, spread, strength = picture_size(settings, share_done(settings, epoch, clock()))
         keys = batches_of(len(pictures), settings.batch, settings.seed, epoch, side, spread)
         loader = epoch_loader(pictures, keys, settings.seed, epoch, strength, settings.workers)
-        step, losses = train_epoch(model, average, optimizer, loader, settings, epoch, step, device)
+        step, losses = train_epoch(model, average, optimizer, loader, settings, epoch, step, clock, device)
         epoch += 1
+        done = share_done(settings, epoch, clock())
         row = {'epoch': epoch, 'size': side, 'lr': optimizer.param_groups[0]['lr'], **losses}
-        judged = epoch % settings.val_every == 0 or epoch == settings.epochs
+        judged = epoch % settings.val_every == 0 or done >= 1
         if judged:
-            settle(average, pictures, settings, epoch - 1, device)
+            settle(average, pictures, settings, epoch - 1, strength, device)
             if val is not None:
                 row.update(evaluate_network(average.model, val, settings.size))
         history.append(row)
         state = {'settings': asdict(settings), 'labels': list(images.labels), 'widths': model.widths,
-                 'size': settings.size, 'epoch': epoch, 'step': step, 'history': history,
+                 'size': settings.size, 'epoch': epoch, 'step': step, 'spent_s': clock(), 'history': history,
                  'model': model.state_dict(), 'average': average.model.state_dict()}
         if judged and row.get('ap50', 0.0) >= max((r.get('ap50', 0.0) for r in history), default=0.0):
             save_checkpoint(best, state)
         save_checkpoint(last, {**state, 'optimizer': optimizer.state_dict()})
         write_curves(out, history)
-        left_s = (time.monotonic() - start) / (epoch - first) * (settings.epochs - epoch)
+        left_s = (clock() - spent_s) / (epoch - first) * (settings.epochs - epoch)
+        if settings.minutes > 0:
+            left_s = 60 * settings.minutes - clock()
         ap = f', AP50 {row["ap50"]:.3f}, AP {row["ap"]:.3f}' if 'ap50' in row else ''
-        print(f'epoch {epoch}/{settings.epochs}: class {losses["class"]:.3f}, box {losses["box"]:.3f}{ap};'
+        print(f'epoch {epoch} ({done:.0%}): class {losses["class"]:.3f}, box {losses["box"]:.3f}{ap};'
               f' about {left_s / 60:.0f} min left', flush=True)
     return best
 
