@@ -79,9 +79,10 @@ def draw(bgr: np.ndarray, detections: Optional[Detections], extras: Extras = Ext
         centre = tuple(int(round(v)) for v in extras.fingertip_xy)
         cv2.circle(picture, centre, 4 * line, LIGHT, line, cv2.LINE_AA)
         cv2.circle(picture, centre, 2 * line, PALETTE[4], cv2.FILLED, cv2.LINE_AA)
-    y = 0
-    for text in ('' if extras.rate_hz is None else f'{extras.rate_hz:.0f} frames/s',
-                 _ascii(extras.gesture), _ascii(extras.note)):
+    # at the foot: the heads of people and the names of boxes are at the top
+    y = picture.shape[0]
+    for text in (_ascii(extras.note), _ascii(extras.gesture),
+                 '' if extras.rate_hz is None else f'{extras.rate_hz:.0f} frames/s'):
         if text:
-            y += _text(picture, text, 0, y, scale, DARK)
+            y -= _text(picture, text, 0, y - round(36 * scale), scale, DARK)
     return picture

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import logging
+import signal
 import sys
+import threading
+import traceback
 from typing import Callable, Iterable, Sequence
 
 import cv2
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from edge_vision.core.errors import UserError
@@ -31,7 +35,7 @@ class _ToRos(logging.Handler):
 
 def _start_ros(args) -> None:
     try:
-        rclpy.init(args=args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # rclpy's class for a wrong argument is private and moved about
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise UserError(f'{" ".join(lines[:2])} (a text that YAML would take for something else '
@@ -59,31 +63,69 @@ def run(words: argparse.ArgumentParser, make_nodes: Callable[..., Iterable[EdgeN
     # one thread: OpenCV's pool would fight with ONNX Runtime's for the same few cores
     cv2.setNumThreads(1)
     logging.getLogger('edge_vision').addHandler(_ToRos())
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     nodes = []
-    executor = None
+    spinning = None
     try:
         _start_ros(args)
-        executor = SingleThreadedExecutor()
         own = words.parse_args(remove_ros_args(args)[1:])
+        executor = SingleThreadedExecutor()
+        spinning = Spinning(executor, stop)
         for node in make_nodes(own):
             nodes.append(node)
             executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        spinning.start()
+        stop.wait()
+        return spinning.exit_code
     except UserError as error:
         print(f'{words.prog}: {error}', file=sys.stderr, flush=True)
         return WRONG_USE
     finally:
-        _end(nodes, executor)
-    return 0
+        _end(nodes, spinning)
 
 
-def _end(nodes: Sequence[EdgeNode], executor) -> None:
+class Spinning:
+    """
+    The executor in a thread of its own, so that the main thread is free for signals.
+
+    rclpy's own handlers end the context first, and every thread that still publishes then fails.
+    """
+
+    def __init__(self, executor, stop: threading.Event):
+        """Set `stop` when the executor ends, for whatever reason."""
+        self._executor, self._stop = executor, stop
+        self.exit_code = 0
+        self._thread = threading.Thread(target=self._run, name='ros', daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve the nodes."""
+        self._thread.start()
+
+    def _run(self):
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception:  # a callback's fault: nothing works any more, so end and say why
+            self.exit_code = 1
+            get_logger('edge_vision').fatal(traceback.format_exc())
+        finally:
+            self._stop.set()
+
+    def end(self) -> None:
+        """Stop serving."""
+        self._executor.shutdown(timeout_sec=1.0)
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+
+def _end(nodes: Sequence[EdgeNode], spinning) -> None:
     for node in nodes:  # in the order of the flow: the source first, so that nothing new comes
         node.close()
-    if executor is not None:
-        executor.shutdown(timeout_sec=1.0)
+    if spinning is not None:
+        spinning.end()
     for node in nodes:
         node.destroy_node()
     rclpy.try_shutdown()

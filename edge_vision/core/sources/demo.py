@@ -15,6 +15,7 @@ from edge_vision.core.sources.base import Captured, Pace, Source
 
 # matplotlib ships this portrait of Rear Admiral Grace Hopper (public domain, U.S. Navy)
 PORTRAIT = 'sample_data/grace_hopper.jpg'
+SCENE_WH = (1280, 720)  # pixels
 PERIOD_S = 24.0  # one round of the camera's path
 
 
@@ -33,21 +34,31 @@ def draw_stand_in() -> np.ndarray:
     return np.dstack([x / 2, y / 2.4, rings]).astype(np.uint8)
 
 
-def camera_path(photo_wh, size_wh, t_s: float) -> np.ndarray:
-    """
-    Affine matrix (2, 3) that maps the output picture at t_s to the photograph.
+def build_scene(photo: np.ndarray) -> np.ndarray:
+    """Put the photo in the middle of a wide, soft wall (720, 1280, 3) that a camera can pan over."""
+    height, width = SCENE_WH[1], round(photo.shape[1] * SCENE_WH[1] / photo.shape[0])
+    wall = cv2.GaussianBlur(cv2.resize(photo, (64, 36)), (0, 0), 12)
+    scene = cv2.resize(wall, SCENE_WH, interpolation=cv2.INTER_CUBIC)
+    left = (SCENE_WH[0] - width) // 2
+    scene[:, left:left + width] = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    return scene
 
-    The view covers the whole output; it zooms between the whole width of the photograph and
-    70 % of it, and wanders on a Lissajous figure inside the photograph.
+
+def camera_path(scene_wh, size_wh, t_s: float) -> np.ndarray:
+    """
+    Affine matrix (2, 3) that maps the output picture at t_s to the scene.
+
+    The view zooms between all of the scene's height and 80 % of it, and wanders on a Lissajous
+    figure around the middle, where the person stays in sight.
     """
     phase = 2 * math.pi * t_s / PERIOD_S
-    cover = min(photo_wh[0] / size_wh[0], photo_wh[1] / size_wh[1])
-    scale = cover * (0.85 + 0.15 * math.cos(phase))
-    room_x = photo_wh[0] - scale * size_wh[0]
-    room_y = photo_wh[1] - scale * size_wh[1]
-    left = room_x * (0.5 + 0.5 * math.sin(2 * phase))
+    cover = min(scene_wh[0] / size_wh[0], scene_wh[1] / size_wh[1])
+    scale = cover * (0.9 + 0.1 * math.cos(phase))
+    room_x = scene_wh[0] - scale * size_wh[0]
+    room_y = scene_wh[1] - scale * size_wh[1]
+    left = room_x * (0.5 + 0.35 * math.sin(phase))
     # the face is in the upper half of the photograph: stay with it
-    top = room_y * (0.25 + 0.25 * math.sin(phase))
+    top = room_y * (0.3 + 0.3 * math.sin(2 * phase))
     return np.array([[scale, 0, left], [0, scale, top]], np.float32)
 
 
@@ -63,7 +74,7 @@ class DemoSource(Source):
         """Load the photograph."""
         path = find_portrait()
         photo = cv2.imread(path) if path else None
-        self._photo = draw_stand_in() if photo is None else photo
+        self._scene = build_scene(draw_stand_in() if photo is None else photo)
         self._pace = Pace(stop)
         self._count = 0
         what = 'portrait' if photo is not None else 'test picture (matplotlib is not installed)'
@@ -82,9 +93,8 @@ class DemoSource(Source):
         self._pace.wait_until(t_s)
         self._count += 1
         stamp_ns = time.time_ns()
-        height, width = self._photo.shape[:2]
-        matrix = camera_path((width, height), self._size_wh, t_s)
-        bgr = cv2.warpAffine(self._photo, matrix, self._size_wh,
+        matrix = camera_path(SCENE_WH, self._size_wh, t_s)
+        bgr = cv2.warpAffine(self._scene, matrix, self._size_wh,
                              flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                              borderMode=cv2.BORDER_REPLICATE)
         return Captured(bgr, stamp_ns)

@@ -1,0 +1,177 @@
+'use strict';
+// Shows the state that /api/events tells, and the stream as long as the page is looked at.
+
+const by = (id) => document.getElementById(id);
+const picture = by('picture');
+const curtain = by('curtain');
+let topic = '/overlay';
+let wishes = 0; // answers of an older wish to start or stop must not win
+let state = null;
+
+function text(id, value) {
+  const node = by(id);
+  if (node.textContent !== value) node.textContent = value;
+}
+
+// ---- the stream: none while the page is hidden or the camera stopped, so it costs nothing then
+function wanted() {
+  return !document.hidden && state !== null && state.camera.enabled;
+}
+
+function restartStream() {
+  if (wanted()) picture.src = `/stream?topic=${topic}&t=${Date.now()}`;
+  else picture.removeAttribute('src');
+  delete picture.dataset.retry;
+}
+
+function keepStream() {
+  if (wanted() !== picture.hasAttribute('src')) restartStream();
+}
+
+picture.addEventListener('error', () => {
+  if (!picture.hasAttribute('src') || picture.dataset.retry) return;
+  picture.dataset.retry = 'yes';
+  setTimeout(restartStream, 1500);
+});
+document.addEventListener('visibilitychange', keepStream);
+
+// ---- what is shown of the state
+const rate = (hz) => `${hz.toFixed(1)} /s`;
+const ms = (value) => (value === null || value === undefined ? '–' : `${value.toFixed(1)} ms`);
+
+function message(id, part) {
+  text(id, part.message);
+  by(id).className = `message ${part.level}`;
+}
+
+function listFound(found) {
+  const list = by('detections');
+  list.replaceChildren(...found.slice(0, 20).map((one) => {
+    const item = document.createElement('li');
+    const name = document.createElement('span');
+    const score = document.createElement('span');
+    const meter = document.createElement('meter');
+    name.textContent = one.track === null ? one.class : `${one.class} #${one.track}`;
+    score.textContent = `${Math.round(100 * one.score)} %`;
+    meter.value = one.score;
+    meter.setAttribute('aria-hidden', 'true');
+    item.append(name, score, meter);
+    return item;
+  }));
+  if (!found.length) {
+    const none = document.createElement('li');
+    none.className = 'none';
+    none.textContent = 'nothing in the picture';
+    list.append(none);
+  }
+}
+
+function listSpoken(lines) {
+  by('spoken-card').hidden = !lines.length;
+  by('spoken').replaceChildren(...lines.slice(-5).map((line) => {
+    const item = document.createElement('li');
+    item.textContent = line;
+    return item;
+  }));
+}
+
+function curtainText({ camera }) {
+  if (!camera.alive) return camera.message;
+  if (!camera.enabled) return 'the camera is stopped';
+  if (camera.level === 'error') return camera.message;
+  return picture.naturalWidth ? '' : 'waiting for the first picture';
+}
+
+function show(next) {
+  const was = state;
+  state = next;
+  const { camera, detector, gesture } = next;
+  const live = camera.alive && camera.enabled && camera.fps > 0;
+  const pill = by('state');
+  text('state', live ? 'live' : camera.alive && !camera.enabled ? 'stopped' : 'no picture');
+  pill.className = `pill ${live ? 'ok' : camera.enabled || !camera.alive ? 'bad' : ''}`;
+  const toggle = by('toggle');
+  toggle.disabled = !camera.alive;
+  text('toggle', camera.enabled ? 'Stop camera' : 'Start camera');
+  text('count', String(detector.count));
+  listFound(detector.detections);
+  by('gesture-card').hidden = !gesture.label;
+  text('gesture', gesture.label ? `${gesture.label} ${Math.round(100 * gesture.score)} %` : '');
+  listSpoken(next.spoken);
+  message('camera-message', camera);
+  text('camera-fps', rate(camera.fps));
+  text('camera-size', `${camera.width}×${camera.height}`);
+  text('camera-dropped', String(camera.dropped));
+  message('detector-message', detector);
+  text('detector-fps', rate(detector.fps));
+  text('latency', ms(detector.latency_ms.p50));
+  by('latency').title = `95 of 100 within ${ms(detector.latency_ms.p95)}`;
+  text('inference', ms(detector.inference_ms));
+  text('provider', detector.provider || '–');
+  text('model', detector.model.split('/').pop() || '–');
+  by('model').title = detector.model;
+  text('clients', `${next.clients} watching`);
+  const minutes = Math.floor(next.uptime_s / 60);
+  text('uptime', minutes ? `up ${minutes} min` : `up ${Math.floor(next.uptime_s)} s`);
+  const hint = curtainText(next);
+  text('curtain', hint);
+  curtain.hidden = !hint;
+  if (was === null || was.camera.enabled !== camera.enabled) restartStream();
+  else keepStream();
+}
+
+picture.addEventListener('load', () => state && show(state));
+
+// ---- the connection
+let lost = false;
+const events = new EventSource('/api/events');
+events.onmessage = (event) => {
+  if (lost) {
+    lost = false;
+    picture.removeAttribute('src'); // the old stream died with the server
+  }
+  show(JSON.parse(event.data));
+};
+events.onerror = () => {
+  lost = true;
+  by('state').className = 'pill bad';
+  text('state', 'no connection');
+  text('curtain', 'no connection to the robot; trying again');
+  curtain.hidden = false;
+};
+
+// ---- what a user can do
+by('toggle').addEventListener('click', async () => {
+  const wish = ++wishes;
+  by('toggle').disabled = true;
+  let sentence = '';
+  try {
+    const answer = await fetch('/api/camera', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ enabled: !state.camera.enabled }),
+    });
+    if (!answer.ok) sentence = (await answer.json()).message;
+  } catch (error) {
+    sentence = 'no connection to the robot';
+  }
+  if (wish !== wishes) return;
+  by('toggle').disabled = false;
+  if (sentence) {
+    text('curtain', sentence);
+    curtain.hidden = false;
+  }
+});
+
+for (const tab of document.querySelectorAll('[data-topic]')) {
+  tab.addEventListener('click', () => {
+    topic = tab.dataset.topic;
+    for (const other of document.querySelectorAll('[data-topic]')) {
+      other.setAttribute('aria-pressed', String(other === tab));
+    }
+    by('save').href = `/snapshot?topic=${topic}`;
+    restartStream();
+  });
+}
+
+by('full').addEventListener('click', () => document.querySelector('.screen').requestFullscreen());

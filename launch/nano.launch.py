@@ -1,0 +1,89 @@
+"""Starts edge_vision: in one process, or each node in a process of its own."""
+
+import os
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+SHARE = get_package_share_directory('edge_vision')
+PROFILE = os.path.join(SHARE, 'config', 'fastdds.xml')
+WRONG_USE = 2  # exit code, as in edge_vision.nodes.process
+NODES = ('camera', 'detector', 'overlay')
+# the launch argument that sets a parameter: (node, parameter)
+SHORTCUTS = {'source': ('camera', 'source'), 'model': ('detector', 'model'),
+             'port': ('overlay', 'port')}
+
+ARGUMENTS = (
+    ('source', '', 'what the camera node shows: demo:, 0, csi:0, a URL, a file; empty: as in '
+     'params_file'),
+    ('model', '', 'ONNX file, shipped model or hog; empty: as in params_file'),
+    ('port', '', 'port of the page; empty: as in params_file'),
+    ('params_file', os.path.join(SHARE, 'config', 'nano.yaml'), 'parameters of all nodes'),
+    ('namespace', '', 'namespace of all nodes and topics'),
+    ('composed', 'true', 'all nodes in one process; false: one process each'),
+    ('use_camera', 'true', 'start the camera node; false: another one publishes image_raw'),
+    ('use_overlay', 'true', 'start the overlay node with the page'),
+)
+
+
+def is_true(context, name):
+    """Tell whether a launch argument says yes."""
+    text = LaunchConfiguration(name).perform(context).strip().lower()
+    if text not in ('true', 'false', '1', '0'):
+        raise RuntimeError(f"launch argument {name} must be true or false, but is '{text}'")
+    return text in ('true', '1')
+
+
+def overrides(context, nodes):
+    """
+    ROS arguments for the launch arguments that are set.
+
+    Given as `-p node:name:=value`, so that in one process each reaches its own node only, and
+    with quotes, as YAML would take 0 for a number and demo: for a mapping.
+    """
+    words = []
+    for argument, (node, parameter) in SHORTCUTS.items():
+        value = LaunchConfiguration(argument).perform(context)
+        if value and node in nodes:
+            quoted = "'" + value.replace("'", "''") + "'" if argument != 'port' else value
+            words += ['-p', f'{node}:{parameter}:={quoted}']
+    return words
+
+
+def end_if_misused(event, context):
+    """End all when a node ended with a sentence about a mistake of the user (exit code 2)."""
+    if event.returncode == WRONG_USE:
+        return Shutdown(reason=f'{event.process_name} cannot run like this')
+    return None
+
+
+def start(context):
+    """Give the processes that the arguments ask for."""
+    wanted = [name for name in NODES
+              if name == 'detector' or is_true(context, f'use_{name}')]
+    common = {
+        'package': 'edge_vision', 'output': 'screen', 'emulate_tty': True,
+        'namespace': LaunchConfiguration('namespace').perform(context),
+        'parameters': [LaunchConfiguration('params_file').perform(context)]}
+    if is_true(context, 'composed'):
+        without = [name for name in NODES if name not in wanted]
+        arguments = ['--without', *without] if without else []
+        return [Node(executable='nano', arguments=arguments,
+                     ros_arguments=overrides(context, wanted),
+                     on_exit=Shutdown(reason='edge_vision has ended'), **common)]
+    # a process that dies comes back, unless it was used wrongly
+    return [Node(executable=f'{name}_node', respawn=True, respawn_delay=2.0, on_exit=end_if_misused,
+                 ros_arguments=overrides(context, [name]), **common) for name in wanted]
+
+
+def generate_launch_description():
+    """Describe the launch."""
+    profile = [SetEnvironmentVariable(name, os.environ.get(name, PROFILE)) for name in (
+        'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')]
+    return LaunchDescription(
+        [DeclareLaunchArgument(name, default_value=default, description=text)
+         for name, default, text in ARGUMENTS]
+        + profile + [OpaqueFunction(function=start)])
