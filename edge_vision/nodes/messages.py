@@ -17,6 +17,16 @@ from edge_vision.core.detections import Detections
 from edge_vision.core.found import Found
 from edge_vision.nodes.stamps import header, stamp_ns_of
 
+MOST = 1e9  # no pixel and no score is larger; float32 and OpenCV still take it
+TRACK_DIGITS = 18  # what fits into int64; a longer id is no track of a tracker
+
+
+def _check_finite(*numbers: float) -> None:
+    """Raise ValueError for NaN and infinity: neither JSON nor a drawing can have them."""
+    if not all(-MOST < number < MOST for number in numbers):
+        raise ValueError(f'a message has a number that is not finite: '
+                         f'{", ".join(format(number, "g") for number in numbers)}')
+
 
 def found_to_message(found: Found) -> Detection2DArray:
     """
@@ -42,7 +52,11 @@ def found_to_message(found: Found) -> Detection2DArray:
 
 
 def message_to_found(message: Detection2DArray) -> Found:
-    """Give what a Detection2DArray tells; a detection without results counts as unknown."""
+    """
+    Give what a Detection2DArray tells; a detection without results counts as unknown.
+
+    Raises ValueError for boxes and scores that are not finite.
+    """
     xyxy, scores, names, ids = [], [], [], []
     for detection in message.detections:
         box, centre = detection.bbox, detection.bbox.center.position
@@ -52,9 +66,10 @@ def message_to_found(message: Detection2DArray) -> Found:
         scores.append(best.hypothesis.score if best else 0.0)
         names.append(best.hypothesis.class_id if best else 'unknown')
         ids.append(detection.id)
+        _check_finite(*xyxy[-1], scores[-1])
     labels = tuple(dict.fromkeys(names))
     tracks = np.array([int(i) for i in ids], np.int64) if ids and all(
-        i.isdigit() for i in ids) else None
+        i.isdecimal() and len(i) <= TRACK_DIGITS for i in ids) else None
     detections = Detections(np.array(xyxy, np.float32).reshape(-1, 4),
                             np.array(scores, np.float32),
                             np.array([labels.index(n) for n in names], np.int64), labels, tracks)
@@ -79,11 +94,15 @@ def calibration_to_message(calibration: Calibration, stamp_ns: int, frame_id: st
 def best_of(message: Classification) -> Tuple[str, float]:
     """Give the name and score of a classification's best class; ('', 0.0) where it has none."""
     best = max(message.results, key=lambda result: result.score, default=None)
-    return (best.class_id, best.score) if best else ('', 0.0)
+    if best is None:
+        return '', 0.0
+    _check_finite(best.score)
+    return best.class_id, best.score
 
 
 def point_of(message: PointStamped) -> Tuple[float, float]:
     """Give x and y in pixels of the image."""
+    _check_finite(message.point.x, message.point.y)
     return message.point.x, message.point.y
 
 
