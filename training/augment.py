@@ -1,17 +1,19 @@
 """
 Make training pictures: grids of pictures at random scales, flips, colour, blur, low light.
 
-Everything is drawn from one numpy generator for each sample, seeded by (seed, epoch, index), so that a run that is
-killed and resumed sees the same pictures as one that is not.
+Everything is drawn from one numpy generator for each sample, seeded by (seed, epoch, index), so
+that a run that is killed and resumed sees the same pictures as one that is not.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
+from edge_vision.core.letterbox import PADDING
 import numpy as np
 
-PAD = 114  # grey of the empty parts, the same as at run time
 LEAST_VISIBLE = 0.3  # share of a box that must be in the picture for it to stay a label
 LEAST_SIDE = 4.0  # pixels; smaller boxes (geometric mean of the sides) become doubtful
 
@@ -21,7 +23,10 @@ class Strength:
     """How strongly to augment; the share of plain pictures rises towards the end of a training."""
 
     grids: tuple[float, ...] = (0.35, 0.4, 0.17, 0.08)  # chance of 1x1, 2x2, 3x3 and 4x4 pictures
-    scale: tuple[float, float] = (0.55, 1.8)  # size of a single picture against the whole, log-uniform
+    scale: tuple[float, float] = (
+        0.55,
+        1.8,
+    )  # size of a single picture against the whole, log-uniform
     scale_in_grid: tuple[float, float] = (0.75, 2.0)  # the same of a picture against its cell
     stretch: float = 0.2  # greatest change of a picture's aspect
     colour: float = 0.8  # chance
@@ -39,20 +44,31 @@ def compose(rng: np.random.Generator, pick, size: int, strength: Strength) -> Sa
     """
     Make one training picture of size x size.
 
-    `pick(rng)` gives a Sample of the set. The picture is cut into a grid at uneven places, and each cell shows a part
-    of another picture.
+    `pick(rng)` gives a Sample of the set. The picture is cut into a grid at uneven places, and
+    each cell shows a part of another picture.
     """
-    grid = 1 + int(rng.choice(len(strength.grids), p=np.array(strength.grids) / sum(strength.grids)))
-    canvas = np.full((size, size, 3), PAD, np.uint8)
+    grid = 1 + int(
+        rng.choice(len(strength.grids), p=np.array(strength.grids) / sum(strength.grids))
+    )
+    canvas = np.full((size, size, 3), PADDING, np.uint8)
     columns, rows = cuts(rng, grid, size), cuts(rng, grid, size)
     parts = []
-    for top, bottom in zip(rows[:-1], rows[1:]):
-        for left, right in zip(columns[:-1], columns[1:]):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             bgr, xyxy, class_index, weight = pick(rng)
-            tile, xyxy, weight = place(rng, bgr, xyxy, weight, (right - left, bottom - top),
-                                       strength.scale if grid == 1 else strength.scale_in_grid, strength.stretch)
+            tile, xyxy, weight = place(
+                rng,
+                bgr,
+                xyxy,
+                weight,
+                (right - left, bottom - top),
+                strength.scale if grid == 1 else strength.scale_in_grid,
+                strength.stretch,
+            )
             canvas[top:bottom, left:right] = tile
-            parts.append((xyxy + np.array([left, top, left, top], np.float32), class_index, weight))
+            parts.append(
+                (xyxy + np.array([left, top, left, top], np.float32), class_index, weight)
+            )
     xyxy = np.concatenate([p[0] for p in parts])
     class_index = np.concatenate([p[1] for p in parts])
     weight = np.concatenate([p[2] for p in parts])
@@ -65,12 +81,23 @@ def compose(rng: np.random.Generator, pick, size: int, strength: Strength) -> Sa
 def cuts(rng: np.random.Generator, grid: int, size: int) -> list[int]:
     """Places at which to cut `size` pixels into `grid` uneven parts, with both ends."""
     share = rng.uniform(0.6, 1.4, grid)
-    return [0, *(int(round(v)) for v in np.cumsum(share / share.sum())[:-1] * size), size]
+    return [0, *(round(v) for v in np.cumsum(share / share.sum())[:-1] * size), size]
 
 
-def place(rng: np.random.Generator, bgr: np.ndarray, xyxy: np.ndarray, weight: np.ndarray, cell_wh: tuple[int, int],
-          scales: tuple[float, float], stretch: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Show a part of a picture, flipped and scaled, in a cell; return the cell, the boxes in it and their weights."""
+def place(
+    rng: np.random.Generator,
+    bgr: np.ndarray,
+    xyxy: np.ndarray,
+    weight: np.ndarray,
+    cell_wh: tuple[int, int],
+    scales: tuple[float, float],
+    stretch: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Show a part of a picture, flipped and scaled, in a cell.
+
+    Returns the cell's pixels, the boxes in it, and their weights: 0 where too little is seen.
+    """
     height, width = bgr.shape[:2]
     cell_w, cell_h = cell_wh
     fit = min(cell_w / width, cell_h / height)
@@ -78,17 +105,23 @@ def place(rng: np.random.Generator, bgr: np.ndarray, xyxy: np.ndarray, weight: n
     aspect = float(np.exp(rng.uniform(-stretch, stretch) / 2))
     new_w, new_h = max(8, round(width * scale * aspect)), max(8, round(height * scale / aspect))
     shrink = new_w < width
-    bgr = cv2.resize(bgr, (new_w, new_h), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    bgr = cv2.resize(
+        bgr, (new_w, new_h), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    )
     xyxy = xyxy * np.array([new_w / width, new_h / height] * 2, np.float32)
     if rng.random() < 0.5:
         bgr = bgr[:, ::-1]
         xyxy = np.stack([new_w - xyxy[:, 2], xyxy[:, 1], new_w - xyxy[:, 0], xyxy[:, 3]], 1)
     x, y = offset(rng, new_w, cell_w), offset(rng, new_h, cell_h)
-    tile = np.full((cell_h, cell_w, 3), PAD, np.uint8)
-    tile[max(y, 0):y + new_h, max(x, 0):x + new_w] = bgr[max(-y, 0):cell_h - y, max(-x, 0):cell_w - x]
+    tile = np.full((cell_h, cell_w, 3), PADDING, np.uint8)
+    tile[max(y, 0) : y + new_h, max(x, 0) : x + new_w] = bgr[
+        max(-y, 0) : cell_h - y, max(-x, 0) : cell_w - x
+    ]
     moved = xyxy + np.array([x, y, x, y], np.float32)
     cut = np.clip(moved, 0, np.array([cell_w, cell_h] * 2, np.float32))
-    seen = (cut[:, 2:] - cut[:, :2]).prod(1) / np.maximum((moved[:, 2:] - moved[:, :2]).prod(1), 1e-6)
+    seen = (cut[:, 2:] - cut[:, :2]).prod(1) / np.maximum(
+        (moved[:, 2:] - moved[:, :2]).prod(1), 1e-6
+    )
     return tile, cut, np.where(seen < LEAST_VISIBLE, 0.0, weight)
 
 
@@ -99,7 +132,11 @@ def offset(rng: np.random.Generator, length: int, room: int) -> int:
 
 
 def recolour(rng: np.random.Generator, bgr: np.ndarray, strength: Strength) -> np.ndarray:
-    """Change hue, saturation, brightness and contrast; sometimes blur, darken with noise, or take the colour away."""
+    """
+    Change hue, saturation, brightness and contrast.
+
+    Sometimes also blur, darken with noise, or take the colour away.
+    """
     if rng.random() < strength.colour:
         gain = rng.uniform(0.7, 1.35) * rng.uniform(0.88, 1.12, 3)
         lift = rng.uniform(-25, 25)
@@ -116,13 +153,3 @@ def recolour(rng: np.random.Generator, bgr: np.ndarray, strength: Strength) -> n
         noise = rng.normal(0, rng.uniform(2, 8), bgr.shape).astype(np.float32)
         bgr = np.clip(bgr * np.float32(rng.uniform(0.2, 0.6)) + noise, 0, 255).astype(np.uint8)
     return bgr
-
-
-def letterbox(bgr: np.ndarray, size: int) -> tuple[np.ndarray, float]:
-    """Fit a picture into the top left of a size x size square on grey; return it with the scale."""
-    height, width = bgr.shape[:2]
-    scale = min(size / width, size / height)
-    new_wh = max(1, round(width * scale)), max(1, round(height * scale))
-    canvas = np.full((size, size, 3), PAD, np.uint8)
-    canvas[:new_wh[1], :new_wh[0]] = cv2.resize(bgr, new_wh, interpolation=cv2.INTER_LINEAR)
-    return canvas, scale

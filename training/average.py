@@ -1,4 +1,5 @@
 """Weight averaging with batch-norm statistics that belong to the averaged weights."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -7,18 +8,19 @@ import math
 
 import torch
 from torch import nn
+from training.network import Detector
 
 
 class Average:
     """
     Exponential moving average of a network's weights (Polyak and Juditsky 1992).
 
-    The decay grows from 0 to its full value over about `ramp` steps, so that the untrained start is forgotten. The
-    running mean and variance in the copy are those of the live network, averaged alike, and only good until
-    `settle_batch_norm` measures them anew.
+    The decay grows from 0 to its full value over about `ramp` steps, so that the untrained start
+    is forgotten. The running mean and variance in the copy are those of the live network, averaged
+    alike, and only good until `settle_batch_norm` measures them anew.
     """
 
-    def __init__(self, model: nn.Module, decay: float = 0.998, ramp: int = 500) -> None:
+    def __init__(self, model: Detector, decay: float = 0.998, ramp: int = 500) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay, self.ramp, self.steps = decay, ramp, 0
 
@@ -39,8 +41,8 @@ def settle_batch_norm(model: nn.Module, batches: Iterable[torch.Tensor]) -> None
     """
     Measure the batch-norm statistics of averaged weights on real batches.
 
-    The mean of activations is not the activation of mean weights, so statistics that were averaged along are off
-    (Izmailov et al. 2018, SWA, section 3.2). Takes the plain mean over all batches.
+    The mean of activations is not the activation of mean weights, so statistics that were averaged
+    along are off (Izmailov et al. 2018, SWA, section 3.2). Takes the plain mean over all batches.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [m.momentum for m in norms]

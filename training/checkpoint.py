@@ -1,13 +1,13 @@
 """Checkpoints: everything that a network is, and where its training stood, in one file."""
+
 from __future__ import annotations
 
 import os
 from pathlib import Path
 import pickle
 
+from edge_vision.core.errors import UserError
 import torch
-
-from training.errors import InputError
 from training.network import Detector
 
 KIND = 'edge_vision detector'
@@ -23,13 +23,13 @@ def save_checkpoint(file: Path, state: dict) -> None:
 def load_checkpoint(file: Path) -> dict:
     """Read a checkpoint of this program; anything else ends in a sentence."""
     if not file.is_file():
-        raise InputError(f'The checkpoint {file} does not exist.')
+        raise UserError(f'The checkpoint {file} does not exist.')
     try:
         state = torch.load(file, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputError(f'{file} is not a checkpoint that torch can read.') from error
+        raise UserError(f'{file} is not a checkpoint that torch can read.') from error
     if not isinstance(state, dict) or state.get('kind') != KIND:
-        raise InputError(f'{file} is not a checkpoint of train_detector.')
+        raise UserError(f'{file} is not a checkpoint of train_detector.')
     return state
 
 
@@ -42,7 +42,7 @@ def averaged_model(state: dict) -> Detector:
 
 def init_weights(model: Detector, state: dict, file: Path) -> int:
     """
-    Load a checkpoint's averaged weights into another network as far as names and shapes agree; return how many.
+    Load a checkpoint's averaged weights into another network; return how many tensors fit.
 
     The class outputs differ where the classes do; everything else must fit.
     """
@@ -50,8 +50,10 @@ def init_weights(model: Detector, state: dict, file: Path) -> int:
     fits = {k: v for k, v in other.items() if k in own and own[k].shape == v.shape}
     unfit = [k for k in own if k not in fits and 'class_out' not in k]
     if unfit:
-        raise InputError(f'{file} holds another network: {len(unfit)} of {len(own)} tensors do not fit,'
-                         f' {unfit[0]} among them.')
+        raise UserError(
+            f'{file} holds another network: {len(unfit)} of {len(own)} tensors do not fit,'
+            f' {unfit[0]} among them.'
+        )
     own.update(fits)
     model.load_state_dict(own)
     return len(fits)

@@ -1,14 +1,14 @@
 """Read and check an image set in COCO format (https://cocodataset.org/#format-data)."""
+
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import json
 from pathlib import Path
 
 import cv2
+from edge_vision.core.errors import UserError
 import numpy as np
-
-from training.errors import InputError
 
 SURE = 1.0  # weight of a labelled box
 DOUBT = 0.0  # weight of a box marked `iscrowd`: neither object nor background
@@ -17,7 +17,11 @@ LEAST_SIDE = 1.0  # pixels; labels thinner than this within the picture are drop
 
 @dataclass(frozen=True)
 class Item:
-    """One picture with its boxes: xyxy [n, 4] in pixels, class_index [n], weight [n] in 0..1 (0: in doubt)."""
+    """
+    One picture with its boxes.
+
+    xyxy: [n, 4] in pixels. class_index: [n]. weight: [n] in 0..1, 0 where in doubt.
+    """
 
     image_id: int
     file: Path
@@ -29,7 +33,11 @@ class Item:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """All pictures of a COCO file; `labels[class_index]` is a category's name, `category_ids` its number there."""
+    """
+    All pictures of a COCO file.
+
+    labels[class_index] is a category's name, category_ids[class_index] its number in the file.
+    """
 
     labels: tuple[str, ...]
     category_ids: tuple[int, ...]
@@ -53,42 +61,60 @@ def read_coco(data: Path, images: Path | None = None) -> ImageSet:
     categories = sorted(coco['categories'], key=lambda c: c['id'])
     index_of = {c['id']: i for i, c in enumerate(categories)}
     if not categories:
-        raise InputError(f'{data} names no category.')
+        raise UserError(f'{data} names no category.')
     by_image: dict[int, list[dict]] = {image['id']: [] for image in coco['images']}
     for annotation in coco['annotations']:
         if annotation['category_id'] not in index_of:
-            raise InputError(f'{data}: annotation {annotation.get("id")} has category {annotation["category_id"]},'
-                             f' but the file defines only {sorted(index_of)}.')
+            raise UserError(
+                f'{data}: annotation {annotation.get("id")} has category'
+                f' {annotation["category_id"]}, but the file defines only {sorted(index_of)}.'
+            )
         if annotation['image_id'] not in by_image:
-            raise InputError(f'{data}: annotation {annotation.get("id")} belongs to image {annotation["image_id"]},'
-                             ' which the file does not list.')
+            raise UserError(
+                f'{data}: annotation {annotation.get("id")} belongs to image'
+                f' {annotation["image_id"]}, which the file does not list.'
+            )
         by_image[annotation['image_id']].append(annotation)
-    items = tuple(item_of(data, folder, image, by_image[image['id']], index_of) for image in coco['images'])
+    items = tuple(
+        item_of(data, folder, image, by_image[image['id']], index_of) for image in coco['images']
+    )
     check_files(data, folder, items)
-    result = ImageSet(tuple(c['name'] for c in categories), tuple(c['id'] for c in categories), items)
+    result = ImageSet(
+        tuple(c['name'] for c in categories), tuple(c['id'] for c in categories), items
+    )
     if result.boxes == 0:
-        raise InputError(f'{data} has {len(items)} images but not a single box.')
+        raise UserError(f'{data} has {len(items)} images but not a single box.')
     return result
 
 
 def read_json(data: Path) -> dict:
     """Load the file; it must be an object with the three lists of a COCO file."""
     if not data.is_file():
-        raise InputError(f'{data} is not a file.')
+        raise UserError(f'{data} is not a file.')
     try:
         coco = json.loads(data.read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f'{data} is not JSON ({error}).') from error
-    missing = [k for k in ('images', 'annotations', 'categories') if not isinstance(coco, dict) or k not in coco]
+        raise UserError(f'{data} is not JSON ({error}).') from error
+    missing = [
+        k
+        for k in ('images', 'annotations', 'categories')
+        if not isinstance(coco, dict) or k not in coco
+    ]
     if missing:
-        raise InputError(f'{data} is not a COCO file: it has no {" and no ".join(missing)}.')
+        raise UserError(f'{data} is not a COCO file: it has no {" and no ".join(missing)}.')
     if not coco['images']:
-        raise InputError(f'{data} lists no images.')
+        raise UserError(f'{data} lists no images.')
     return coco
 
 
-def item_of(data: Path, folder: Path, image: dict, annotations: list[dict], index_of: dict[int, int]) -> Item:
-    """Turn one image entry with its annotations into an Item; boxes that overhang the picture are cut at its edge."""
+def item_of(
+    data: Path, folder: Path, image: dict, annotations: list[dict], index_of: dict[int, int]
+) -> Item:
+    """
+    Turn one image entry with its annotations into an Item.
+
+    Boxes that overhang the picture are cut at its edge; one that lies outside is an error.
+    """
     width, height = image['width'], image['height']
     xyxy, classes, weights = [], [], []
     for annotation in annotations:
@@ -97,57 +123,45 @@ def item_of(data: Path, folder: Path, image: dict, annotations: list[dict], inde
         if cut[2] <= cut[0] or cut[3] <= cut[1]:
             if w <= 0 or h <= 0:
                 continue
-            raise InputError(f'{data}: box {[x, y, w, h]} of annotation {annotation.get("id")} lies outside'
-                             f' {image["file_name"]}, which is {width} x {height} pixels.')
+            raise UserError(
+                f'{data}: box {[x, y, w, h]} of annotation {annotation.get("id")} lies outside'
+                f' {image["file_name"]}, which is {width} x {height} pixels.'
+            )
         if min(cut[2] - cut[0], cut[3] - cut[1]) < LEAST_SIDE:
             continue
         xyxy.append(cut)
         classes.append(index_of[annotation['category_id']])
         weights.append(DOUBT if annotation.get('iscrowd') else SURE)
-    return Item(image['id'], folder / image['file_name'], (width, height),
-                np.array(xyxy, np.float32).reshape(-1, 4), np.array(classes, np.int64), np.array(weights, np.float32))
+    return Item(
+        image['id'],
+        folder / image['file_name'],
+        (width, height),
+        np.array(xyxy, np.float32).reshape(-1, 4),
+        np.array(classes, np.int64),
+        np.array(weights, np.float32),
+    )
 
 
 def check_files(data: Path, folder: Path, items: tuple[Item, ...]) -> None:
     """Every listed picture must be there."""
     if not folder.is_dir():
-        raise InputError(f'The image folder {folder} of {data} does not exist; name it with --images.')
+        raise UserError(
+            f'The image folder {folder} of {data} does not exist; name it with --images.'
+        )
     missing = [item.file.name for item in items if not item.file.is_file()]
     if missing:
-        raise InputError(f'{len(missing)} of the {len(items)} images of {data} are not in {folder}, {missing[0]} among them.')
+        raise UserError(
+            f'{len(missing)} of the {len(items)} images of {data} are not in {folder},'
+            f' {missing[0]} among them.'
+        )
 
 
 def read_bgr(file: Path) -> np.ndarray:
     """Read a picture as uint8 [H, W, 3], BGR."""
     bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise InputError(f'{file} is not a picture that OpenCV can read.')
+        raise UserError(f'{file} is not a picture that OpenCV can read.')
     return bgr
-
-
-def with_soft(items: tuple[Item, ...], soft: dict[int, np.ndarray], match: float = 0.5) -> tuple[Item, ...]:
-    """
-    Join a teacher's boxes to the labels: distillation by soft scores.
-
-    `soft` gives [n, 6] rows x0 y0 x1 y1 score class_index by image id. A label that the teacher sees weighs
-    (1 + score) / 2, one that it does not see 3/4. What it sees beside the labels becomes a box that weighs its score;
-    where that covers a box in doubt, it takes the doubtful box's place.
-    """
-    return tuple(join(item, soft.get(item.image_id, np.zeros((0, 6), np.float32)), match) for item in items)
-
-
-def join(item: Item, rows: np.ndarray, match: float) -> Item:
-    """Join one picture's soft boxes (see `with_soft`)."""
-    iou = iou_matrix(item.xyxy, rows[:, :4]) * (item.class_index[:, None] == rows[None, :, 5])
-    best = iou.max(1, initial=0.0) >= match
-    score = np.where(best, rows[iou.argmax(1), 4] if len(rows) else 0.0, 0.5)
-    sure = item.weight > 0
-    extra = rows[iou[sure].max(0, initial=0.0) < match]
-    keep = sure | ~best
-    weight = np.where(sure, (1 + score) / 2, 0.0).astype(np.float32)
-    return replace(item, xyxy=np.concatenate([item.xyxy[keep], extra[:, :4]]).astype(np.float32),
-                   class_index=np.concatenate([item.class_index[keep], extra[:, 5].astype(np.int64)]),
-                   weight=np.concatenate([weight[keep], extra[:, 4].astype(np.float32)]))
 
 
 def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
 """Loss and AP curves of a run, as CSV and PNG."""
+
 from __future__ import annotations
 
 import csv
@@ -7,7 +8,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use('Agg')
-from matplotlib import pyplot  # noqa: E402 (the back end must be chosen first)
+from matplotlib import pyplot
 
 
 def write_curves(out: Path, history: list[dict]) -> None:
@@ -18,7 +19,10 @@ def write_curves(out: Path, history: list[dict]) -> None:
         writer.writeheader()
         writer.writerows(history)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout='constrained')
-    for axis, wanted, title in ((left, ('class', 'box'), 'loss'), (right, ('ap50', 'ap'), 'average precision')):
+    for axis, wanted, title in (
+        (left, ('class', 'box'), 'loss'),
+        (right, ('ap50', 'ap'), 'average precision'),
+    ):
         for name in wanted:
             points = [(row['epoch'], row[name]) for row in history if name in row]
             if points:

@@ -1,4 +1,5 @@
-"""Batches of augmented pictures, decoded once, made in worker processes, the same for the same seed."""
+"""Batches of augmented pictures from worker processes, the same for the same seed."""
+
 from __future__ import annotations
 
 import cv2
@@ -6,11 +7,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
-
 from training.augment import compose, Sample, Strength
 from training.coco import Item, read_bgr
 
-EMPTY_SHARE = 0.12  # of the pictures beside the first in a grid, so many are drawn from those without a box
+EMPTY_SHARE = (
+    0.12  # of the pictures beside the first in a grid, so many are drawn from those without a box
+)
 STEP = 32  # picture sizes are multiples of the coarsest stride
 
 
@@ -25,7 +27,9 @@ class Pictures:
             scale = min(1.0, longest / max(bgr.shape[:2]))
             if scale < 1:
                 bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            self.samples.append((bgr, item.xyxy * np.float32(scale), item.class_index, item.weight))
+            self.samples.append(
+                (bgr, item.xyxy * np.float32(scale), item.class_index, item.weight)
+            )
         self.empty = [i for i, sample in enumerate(self.samples) if not (sample[3] >= 0.3).any()]
 
     def __len__(self) -> int:
@@ -39,7 +43,7 @@ class Pictures:
 
 
 class Augmented(Dataset):
-    """One epoch's training pictures: element (index, size) is reproducible from (seed, epoch, index)."""
+    """One epoch's pictures: element (index, size) follows from (seed, epoch, index) alone."""
 
     def __init__(self, pictures: Pictures, seed: int, epoch: int, strength: Strength) -> None:
         self.pictures, self.seed, self.epoch, self.strength = pictures, seed, epoch, strength
@@ -57,7 +61,9 @@ class Augmented(Dataset):
         return torch.from_numpy(np.ascontiguousarray(bgr)), torch.from_numpy(rows)
 
 
-def collate(samples: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def collate(
+    samples: list[tuple[torch.Tensor, torch.Tensor]],
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Stack the pictures of a batch; the label rows stay a list."""
     return torch.stack([s[0] for s in samples]), [s[1] for s in samples]
 
@@ -68,20 +74,37 @@ def one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def batches_of(count: int, batch: int, seed: int, epoch: int, middle: int, spread: int) -> list[list[tuple[int, int]]]:
-    """Shuffle an epoch's pictures into batches, each of one size around `middle` pixels, give or take `spread`."""
+def batches_of(
+    count: int, batch: int, seed: int, epoch: int, middle: int, spread: int
+) -> list[list[tuple[int, int]]]:
+    """
+    Shuffle an epoch's pictures into batches of keys (index, size).
+
+    Each batch has one size: `middle` pixels, give or take `spread`.
+    """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(count)
     steps = max(1, count // batch)
     result = []
-    for part in np.array_split(order[:steps * batch], steps):
+    for part in np.array_split(order[: steps * batch], steps):
         size = middle + STEP * int(rng.integers(-(spread // STEP), spread // STEP + 1))
         result.append([(int(i), size) for i in part])
     return result
 
 
-def epoch_loader(pictures: Pictures, keys: list[list[tuple[int, int]]], seed: int, epoch: int, strength: Strength,
-                 workers: int) -> DataLoader:
+def epoch_loader(
+    pictures: Pictures,
+    keys: list[list[tuple[int, int]]],
+    seed: int,
+    epoch: int,
+    strength: Strength,
+    workers: int,
+) -> DataLoader:
     """Serve one epoch's batches: (uint8 [B, S, S, 3], list of rows [n, 6])."""
-    return DataLoader(Augmented(pictures, seed, epoch, strength), batch_sampler=keys, num_workers=workers,
-                      collate_fn=collate, worker_init_fn=one_thread if workers else None)
+    return DataLoader(
+        Augmented(pictures, seed, epoch, strength),
+        batch_sampler=keys,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=one_thread if workers else None,
+    )

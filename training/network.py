@@ -1,30 +1,36 @@
 """
 The detector's network: plain convolutions, shaped by a table of widths.
 
-A single-shot, anchor-free detector. A backbone of one-shot-aggregation blocks (Lee et al. 2019, VoVNet: a chain of
-3x3 convolutions whose outputs are all concatenated and mixed by a 1x1) goes down to stride 32, a path-aggregation
-neck (Liu et al. 2018) mixes the strides 8, 16 and 32, and each of these has a decoupled head (Ge et al. 2021, YOLOX).
-No convolution has to be as wide as another one (there is no addition), so any column of the table can be pruned
-alone, and a pruned network is again a table and a state dict.
+A single-shot, anchor-free detector. A backbone of one-shot-aggregation blocks (Lee et al. 2019,
+VoVNet: a chain of 3x3 convolutions whose outputs are all concatenated and mixed by a 1x1) goes
+down to stride 32, a path-aggregation neck (Liu et al. 2018) mixes the strides 8, 16 and 32, and
+each of these has a decoupled head (Ge et al. 2021, YOLOX). No convolution has to be as wide as
+another one (there is no addition), so any column of the table can be pruned alone, and a pruned
+network is again a table and a state dict.
 """
+
 from __future__ import annotations
 
+from itertools import pairwise
 import math
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 STRIDES = (8, 16, 32)
-PRIOR = 0.01  # probability that an untrained head gives to each class (Lin et al. 2017, focal loss)
+PRIOR = (
+    0.01  # probability that an untrained head gives to each class (Lin et al. 2017, focal loss)
+)
 START_SIZE = 4.0  # box side of an untrained head, in strides
 MAX_LOG_SIZE = 6.0  # exp(6) strides are wider than any picture; keeps a wild activation finite
 
 Widths = dict[str, list[int]]
 
-# A stage's row is [down, first, chain..., out], a neck block's [first, chain..., out], a head's [stem, class, box];
-# `stem` is the two convolutions to stride 4, `pool` the pooled pyramid's [squeeze, out], `lower` the two
-# convolutions that go down in the neck.
+# A stage's row is [down, first, chain..., out], a neck block's [first, chain..., out], a head's
+# [stem, class, box]; `stem` is the two convolutions to stride 4, `pool` the pooled pyramid's
+# [squeeze, out], `lower` the two convolutions that go down in the neck.
 BASE_WIDTHS: Widths = {
     'stem': [16, 32],
     'stage8': [48, 32, 32, 32, 64],
@@ -52,6 +58,11 @@ class Conv(nn.Sequential):
             nn.ReLU(inplace=True),
         )
 
+    @property
+    def width(self) -> int:
+        """Number of output channels."""
+        return cast(nn.Conv2d, self[0]).out_channels
+
 
 class Block(nn.Module):
     """One-shot aggregation: 1x1, a chain of 3x3, and a 1x1 over the concatenation of them all."""
@@ -59,7 +70,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, row: list[int]) -> None:
         super().__init__()
         self.first = Conv(inputs, row[0], 1)
-        self.chain = nn.ModuleList(Conv(a, b) for a, b in zip(row[:-2], row[1:-1]))
+        self.chain = nn.ModuleList(Conv(a, b) for a, b in pairwise(row[:-1]))
         self.out = Conv(sum(row[:-1]), row[-1], 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,7 +81,7 @@ class Block(nn.Module):
 
 
 class Pool(nn.Module):
-    """Max pools of growing reach side by side, so that the coarsest cells see the whole picture (SPPF)."""
+    """Max pools of growing reach side by side: the coarsest cells see the whole picture."""
 
     def __init__(self, inputs: int, row: list[int]) -> None:
         super().__init__()
@@ -86,7 +97,7 @@ class Pool(nn.Module):
 
 
 class Head(nn.Module):
-    """Boxes and class logits of one stride, from a shared convolution and one of their own each."""
+    """Boxes and class logits of one stride, from a shared convolution and one more each."""
 
     def __init__(self, inputs: int, row: list[int], classes: int) -> None:
         super().__init__()
@@ -97,8 +108,9 @@ class Head(nn.Module):
         self.box_out = nn.Conv2d(row[2], 4, 1)
         nn.init.normal_(self.class_out.weight, std=0.01)
         nn.init.normal_(self.box_out.weight, std=0.01)
-        nn.init.constant_(self.class_out.bias, math.log(PRIOR / (1 - PRIOR)))
-        self.box_out.bias.data = torch.tensor([0.0, 0.0, math.log(START_SIZE), math.log(START_SIZE)])
+        start = math.log(START_SIZE)
+        self.class_out.bias = nn.Parameter(torch.full((classes,), math.log(PRIOR / (1 - PRIOR))))
+        self.box_out.bias = nn.Parameter(torch.tensor([0.0, 0.0, start, start]))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
@@ -106,14 +118,21 @@ class Head(nn.Module):
 
 
 class Detector(nn.Module):
-    """BGR in 0..1, [B, 3, S, S] with S a multiple of 32, to raw predictions [B, cells, 4 + classes]."""
+    """
+    The whole network.
+
+    Takes BGR in 0..1, [B, 3, S, S] with S a multiple of 32; gives [B, cells, 4 + classes]: raw
+    box numbers (see `decode_xyxy`) and class logits.
+    """
 
     def __init__(self, widths: Widths, classes: int) -> None:
         super().__init__()
         self.widths = {name: list(row) for name, row in widths.items()}
         self.classes = classes
         w = self.widths
-        self.stem = nn.Sequential(Conv(3, w['stem'][0], 3, 2), Conv(w['stem'][0], w['stem'][1], 3, 2))
+        self.stem = nn.Sequential(
+            Conv(3, w['stem'][0], 3, 2), Conv(w['stem'][0], w['stem'][1], 3, 2)
+        )
         self.stage8 = stage(w['stem'][1], w['stage8'])
         self.stage16 = stage(w['stage8'][-1], w['stage16'])
         self.stage32 = stage(w['stage16'][-1], w['stage32'])
@@ -154,7 +173,7 @@ def double(x: torch.Tensor) -> torch.Tensor:
 
 
 def cells(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres [cells, 2] (x, y in input pixels) and strides [cells] of all cells of a square input."""
+    """Centres [cells, 2] (x, y in pixels) and strides [cells] of a square input's cells."""
     centres, strides = [], []
     for stride in STRIDES:
         axis = (torch.arange(size // stride, dtype=torch.float32) + 0.5) * stride
@@ -165,7 +184,11 @@ def cells(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def decode_xyxy(raw: torch.Tensor, centres: torch.Tensor, strides: torch.Tensor) -> torch.Tensor:
-    """Raw box numbers [..., cells, 4] to corners in input pixels: centre offset and log size, in strides."""
+    """
+    Turn raw box numbers [..., cells, 4] into corners in input pixels.
+
+    They are the centre's offset from the cell's and the logs of width and height, in strides.
+    """
     centre = centres + raw[..., :2] * strides[:, None]
     half = torch.exp(raw[..., 2:4].clamp(max=MAX_LOG_SIZE)) * strides[:, None] * 0.5
     return torch.cat([centre - half, centre + half], -1)
@@ -173,27 +196,12 @@ def decode_xyxy(raw: torch.Tensor, centres: torch.Tensor, strides: torch.Tensor)
 
 def widths_of(model: Detector) -> Widths:
     """Read the table back from the layers, as they are after surgery."""
-    def width(conv: Conv) -> int:
-        return conv[0].out_channels
-
-    def block(b: Block) -> list[int]:
-        return [width(b.first), *(width(c) for c in b.chain), width(b.out)]
-
-    def head(h: Head) -> list[int]:
-        return [width(h.stem), width(h.class_conv), width(h.box_conv)]
-
-    return {
-        'stem': [width(c) for c in model.stem],
-        **{name: [width(getattr(model, name)[0]), *block(getattr(model, name)[1])]
-           for name in ('stage8', 'stage16', 'stage32')},
-        'pool': [width(model.pool.squeeze), width(model.pool.out)],
-        'up16': block(model.up16),
-        'up8': block(model.up8),
-        'lower': [width(model.lower16), width(model.lower32)],
-        'down16': block(model.down16),
-        'down32': block(model.down32),
-        **{name: head(getattr(model, name)) for name in ('head8', 'head16', 'head32')},
-    }
+    rows: Widths = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Conv):  # they come in the order of the rows
+            part = name.split('.')[0]
+            rows.setdefault('lower' if part.startswith('lower') else part, []).append(module.width)
+    return rows
 
 
 def folded(model: Detector) -> Detector:
@@ -203,6 +211,7 @@ def folded(model: Detector) -> Detector:
     copy.eval()
     for module in list(copy.modules()):
         if isinstance(module, Conv):
-            module[0] = nn.utils.fuse_conv_bn_eval(module[0], module[1])
+            conv, norm = cast(nn.Conv2d, module[0]), cast(nn.BatchNorm2d, module[1])
+            module[0] = nn.utils.fuse_conv_bn_eval(conv, norm)
             module[1] = nn.Identity()
     return copy

@@ -1,51 +1,57 @@
 """Run a network in torch from letterbox to boxes, as the exported file does."""
+
 from __future__ import annotations
 
-import cv2
+from edge_vision.core.letterbox import letterbox
+from edge_vision.core.nms import nms
 import numpy as np
 import torch
-
-from training.augment import letterbox
 from training.coco import ImageSet, read_bgr
 from training.network import cells, decode_xyxy, Detector
 from training.score import average_precision, coco_results
 
 
 def to_input(bgr: torch.Tensor) -> torch.Tensor:
-    """Pictures uint8 [B, S, S, 3] to the network's input: float 0..1 [B, 3, S, S], channels last in memory."""
+    """Turn pictures uint8 [B, S, S, 3] into the network's input: float 0..1 [B, 3, S, S]."""
     return bgr.permute(0, 3, 1, 2).float().div_(255)
 
 
 @torch.no_grad()
-def predict(model: Detector, bgr: np.ndarray, score_threshold: float = 0.01, iou_threshold: float = 0.6,
-            most: int = 300) -> np.ndarray:
-    """Detect in one letterboxed picture, uint8 [S, S, 3]: rows [n, 6] x0 y0 x1 y1 score class_index, best first."""
+def predict(
+    model: Detector,
+    bgr: np.ndarray,
+    score_threshold: float = 0.01,
+    iou_threshold: float = 0.6,
+    most: int = 300,
+) -> np.ndarray:
+    """
+    Detect in one letterboxed picture, uint8 [S, S, 3].
+
+    Returns rows [n, 6] x0 y0 x1 y1 score class_index, best first, in input pixels.
+    """
     raw = model(to_input(torch.from_numpy(bgr)[None]))[0].float()
     centres, strides = cells(bgr.shape[0])
     xyxy = decode_xyxy(raw, centres, strides).numpy()
     return suppress(xyxy, raw[:, 4:].sigmoid().numpy(), score_threshold, iou_threshold, most)
 
 
-def suppress(xyxy: np.ndarray, scores: np.ndarray, score_threshold: float, iou_threshold: float,
-             most: int) -> np.ndarray:
-    """Non-maximum suppression within each class: boxes [cells, 4], scores [cells, classes] to rows [n, 6]."""
-    rows = []
-    for index in range(scores.shape[1]):
-        keep = scores[:, index] > score_threshold
-        boxes, score = xyxy[keep], scores[keep, index]
-        xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-        chosen = np.array(cv2.dnn.NMSBoxes(xywh.tolist(), score.tolist(), score_threshold, iou_threshold), int)
-        chosen = chosen.reshape(-1)[:most]
-        rows.append(np.concatenate([boxes[chosen], score[chosen, None], np.full((len(chosen), 1), index)], 1))
-    joined = np.concatenate(rows).astype(np.float32)
-    return joined[np.argsort(-joined[:, 4], kind='stable')][:most]
+def suppress(
+    xyxy: np.ndarray, scores: np.ndarray, score_threshold: float, iou_threshold: float, most: int
+) -> np.ndarray:
+    """Suppress doubles within each class: [cells, 4], [cells, classes] to rows [n, 6]."""
+    cell, index = np.nonzero(scores > score_threshold)
+    score = scores[cell, index]
+    keep = nms(xyxy[cell], score, index, iou_threshold, most)
+    return np.concatenate([xyxy[cell][keep], score[keep, None], index[keep, None]], 1).astype(
+        np.float32
+    )
 
 
 def evaluate_network(model: Detector, images: ImageSet, size: int) -> dict[str, float]:
     """Average precision of a network on a set, letterboxed to size x size."""
     results = []
     for item in images.items:
-        boxed, scale = letterbox(read_bgr(item.file), size)
+        boxed, scale = letterbox(read_bgr(item.file), (size, size))
         rows = predict(model, boxed)
         rows[:, :4] /= scale
         results += coco_results(item.image_id, images.category_ids, rows)

@@ -1,0 +1,103 @@
+"""Model files: the contract, and parity with torch."""
+
+# ruff: noqa: E402 (what is missing skips the file before the imports fail)
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('pycocotools')
+
+from edge_vision.core.detector import load_detector, Options
+from edge_vision.core.errors import UserError
+from training.checkpoint import save_checkpoint
+from training.export_onnx import build_onnx, export
+from training.network import BASE_WIDTHS, Detector
+from training.parity import check_parity, open_session
+
+NARROW = {name: [8] * len(row) for name, row in BASE_WIDTHS.items()}
+LABELS = ['cup', 'plate', 'spoon']
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(1)
+    model = Detector(NARROW, len(LABELS))
+    model.train()(torch.rand(4, 3, 96, 96))
+    for head in (model.head8, model.head16, model.head32):
+        torch.nn.init.normal_(head.class_out.weight, std=0.3)
+        torch.nn.init.normal_(head.box_out.weight, std=0.2)
+    return model.eval()
+
+
+@pytest.fixture
+def checkpoint(model, tmp_path):
+    file = tmp_path / 'best.pt'
+    save_checkpoint(
+        file,
+        {'labels': LABELS, 'widths': NARROW, 'size': 96, 'average': model.state_dict()},
+    )
+    return file
+
+
+def test_the_file_keeps_the_contract(checkpoint, tmp_path):
+    exported = export(checkpoint, tmp_path / 'toy.onnx')
+    assert [(o.domain, o.version) for o in exported.opset_import] == [('', 13)]
+    assert exported.ir_version == 8
+    props = {p.key: p.value for p in exported.metadata_props}
+    assert (props['task'], json.loads(props['labels'])) == ('detection', LABELS)
+    session = open_session(exported)
+    assert [(i.name, i.type, i.shape) for i in session.get_inputs()] == [
+        ('image', 'tensor(uint8)', [1, 96, 96, 3])
+    ]
+    optional = {i.name: (i.type, i.shape) for i in session.get_overridable_initializers()}
+    assert optional['score_threshold'] == optional['iou_threshold'] == ('tensor(float)', [1])
+    assert optional['max_detections'] == ('tensor(int64)', [1])
+    assert [o.name for o in session.get_outputs()] == ['detections']
+
+
+def test_thresholds_and_order(model):
+    session = open_session(build_onnx(model, 96, LABELS))
+    bgr = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), dtype=np.uint8)
+
+    def run(score, most):
+        feeds = {'score_threshold': np.array([score], np.float32)}
+        feeds['max_detections'] = np.array([most], np.int64)
+        return session.run(None, {'image': bgr, **feeds})[0]
+
+    rows = run(0.0, 20)
+    assert rows.shape == (20, 6) and rows.dtype == np.float32
+    assert (np.diff(rows[:, 4]) <= 0).all()
+    assert len(run(0.0, 3)) == 3
+    middle = float(rows[10, 4])
+    assert (run(middle, 20)[:, 4] > middle).all()
+    assert run(1.0, 20).shape == (0, 6)
+
+
+def test_a_difference_is_found(model):
+    exported = build_onnx(model, 96, LABELS)
+    check_parity(exported, model, 96)
+    with torch.no_grad():
+        for head in (model.head8, model.head16, model.head32):
+            head.box_out.bias += 0.2
+    with pytest.raises(UserError, match='differs from torch'):
+        check_parity(exported, model, 96)
+
+
+def test_the_node_loads_it(checkpoint, tmp_path):
+    export(checkpoint, tmp_path / 'toy.onnx')
+    detector = load_detector(str(tmp_path / 'toy.onnx'), Options(score_threshold=0.0))
+    assert tuple(detector.labels) == tuple(LABELS)
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    bgr = cv2.resize(noise, (200, 150))
+    found = detector.detect(bgr)
+    assert len(found) > 0 and found.xyxy.max() <= 200
+    detector.options = dataclasses.replace(detector.options, score_threshold=1.0)
+    assert len(detector.detect(bgr)) == 0

@@ -1,0 +1,55 @@
+"""How a training run goes: its settings, and what they mean at each moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+from training.augment import FINAL, Strength
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run depends on; kept in its checkpoints."""
+
+    epochs: int = 150
+    minutes: float = 0.0  # above 0: the run's length; the schedule then follows the clock
+    batch: int = 32
+    size: int = 320  # input side of the finished detector, pixels
+    start_size: int = 224  # training begins at this side and grows to `size` as the rate falls
+    spread: int = 32  # pixels by which a batch's side may differ
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 400
+    flat: float = 0.4  # share of the run at full rate, before the cosine to zero
+    final: float = 0.2  # share of the run, at its end, with mild augmentation at full size
+    average_decay: float = 0.998
+    clip: float = 10.0  # greatest norm of the gradient
+    seed: int = 0
+    val_every: int = 2  # epochs between evaluations
+    workers: int = 2  # processes that make the pictures
+    precision: str = 'bfloat16'  # or float32
+
+
+def share_done(settings: Settings, epoch: float, spent_s: float) -> float:
+    """Share of the run that is behind, 0..1; `epoch` counts in fractions."""
+    if settings.minutes > 0:
+        return min(1.0, spent_s / (60 * settings.minutes))
+    return min(1.0, epoch / settings.epochs)
+
+
+def learning_rate(settings: Settings, done: float, step: int) -> float:
+    """Rate at a share of the run: linear warm-up by steps, flat, then a cosine to zero."""
+    fade = 1.0
+    if done > settings.flat:
+        fade = 0.5 * (1 + math.cos(math.pi * (done - settings.flat) / (1 - settings.flat)))
+    return settings.lr * min(1.0, (step + 1) / settings.warmup_steps) * fade
+
+
+def picture_size(settings: Settings, done: float) -> tuple[int, int, Strength]:
+    """Side of an epoch's pictures, its spread, the augmentation: small, wild to full, mild."""
+    if done >= 1 - settings.final:
+        return settings.size, 0, FINAL
+    share = max(0.0, done - settings.flat) / (1 - settings.final - settings.flat)
+    side = settings.start_size + share * (settings.size - settings.start_size)
+    return round(side / 32) * 32, settings.spread, Strength()
