@@ -52,8 +52,7 @@ def check_parity(exported: onnx.ModelProto, model: Detector, size: int) -> None:
     for number, bgr in enumerate(trial_pictures(size)):
         rows = {
             'ONNX': session.run(None, {'image': bgr[None], **thresholds})[0],
-            'torch': predict(model, bgr, LAST = 1.001  # of a full list, scores within this factor of its last may fall off
-SCORE_THRESHOLD, IOU_THRESHOLD, MOST),
+            'torch': predict(model, bgr, SCORE_THRESHOLD, IOU_THRESHOLD, MOST),
         }
         for one, other in (('ONNX', 'torch'), ('torch', 'ONNX')):
             lost = [row for row in rows[one] if not has_match(row, rows[other])]
