@@ -3,8 +3,9 @@ Make the environment that this project runs, tests and trains in, or bring it up
 
     python3 scripts/setup_env.py [--python PYTHON] [--with test] ... [-- COMMAND ...]
 
-The command, if there is one, is then run with the environment's executables first on PATH. It needs nothing but Python itself. What is already done is left alone: a second run takes a
-fraction of a second, and a run after an interrupted one goes on where that stopped.
+The command, if there is one, is then run with the environment's executables first on PATH. It
+needs nothing but Python itself. What is already done is left alone: a second run takes a fraction
+of a second, and a run after an interrupted one goes on where that stopped.
 """
 
 import argparse
@@ -29,8 +30,8 @@ def parse_args(argv):
 def main(argv=None):
     """Return the exit code; every failure that a user can mend is one sentence."""
     if sys.version_info < OLDEST:
-        return complain('The set-up needs Python 3.10 to 3.14, and python3 is %d.%d here: install '
-                        'a newer one, or name it with PYTHON=.' % sys.version_info[:2])
+        return complain('The set-up needs Python 3.10 to 3.14, and python3 is {}.{} here: install '
+                        'a newer one, or name it with PYTHON=.'.format(*sys.version_info[:2]))
     from envsetup import commands, machine, plan, run
     from envsetup.failures import SetupError
     args = parse_args(argv)
@@ -44,8 +45,8 @@ def main(argv=None):
         return complain(str(error))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            return complain('The disk is full: free 2 GB and run the same command again.')
-        return complain('%s: %s.' % (error.filename or 'The set-up', error.strerror or error))
+            return complain('The disk is full: free 2 GB (8 GB with training) and run the same command again.')
+        return complain('{}: {}.'.format(error.filename or 'The set-up', error.strerror or error))
     except KeyboardInterrupt:
         complain('\nSet-up interrupted: the same command goes on where it stopped.')
         return 130

@@ -6,7 +6,7 @@ import re
 # first and of a package that it could not find last, so the network has to be looked for first.
 SENTENCES = (
     (r'No space left on device|Errno 28',
-     'The disk is full: free 2 GB and run the same command again'),
+     'The disk is full: free 2 GB (8 GB with training) and run the same command again'),
     (r'NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Read timed out'
      r'|Temporary failure in name resolution|Name or service not known|Network is unreachable'
      r'|Cannot connect to proxy|ProxyError|Connection (?:refused|reset|broken)|ProtocolError',

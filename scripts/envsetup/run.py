@@ -42,18 +42,18 @@ def make_venv(plan: Plan) -> None:
     print('Setting up {} with Python {}.{}, ROS 2 {} {}'.format(
         os.path.basename(plan.venv), *python.version, plan.distro.capitalize(),
         'of this machine' if plan.sourced else 'from wheels'), flush=True)
-    with timed('a virtual environment'):
+    with Timed('a virtual environment'):
         venv.make(plan, python)
 
 
 def perform(plan: Plan, step: steps.Step) -> None:
     """Do one step and stamp it."""
-    with timed(step.title):
+    with Timed(step.title):
         step.action(plan)
     stamps.write(venv.stamp_folder(plan), step.name, step.fingerprint())
 
 
-class timed:
+class Timed:
     """Print one line for a step: what it makes, then how long it took."""
 
     def __init__(self, title: str) -> None:

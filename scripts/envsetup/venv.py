@@ -14,7 +14,7 @@ def stamp_folder(plan: Plan) -> str:
 
 
 def identity(plan: Plan, python: str) -> str:
-    """Return what an environment is good for: its place (scripts name it), its ROS 2, its Python."""
+    """Return what an environment is made for: its place (scripts name it), ROS 2 and Python."""
     ros = os.environ['AMENT_PREFIX_PATH'] if plan.sourced else 'wheels'
     return '\n'.join((plan.venv, plan.distro, ros, python))
 
@@ -28,7 +28,7 @@ def is_good(plan: Plan) -> bool:
     if not plan.python:
         return True
     wanted, present = probe(plan.python), probe(plan.in_venv('bin/python'))
-    return bool(wanted and present) and wanted.version == present.version
+    return wanted is not None and present is not None and wanted.version == present.version
 
 
 def make(plan: Plan, python: Python) -> None:
@@ -49,6 +49,8 @@ def is_usable(plan: Plan, python: Python) -> bool:
     if plan.sourced or os.path.exists(os.path.join(stamp_folder(plan), 'venv')):
         return False
     present = probe(plan.in_venv('bin/python'))
-    return bool(present) and present.version == python.version and not subprocess.run(
+    if present is None or present.version != python.version:
+        return False
+    return not subprocess.run(
         [present.path, '-m', 'pip', '--version'], stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL).returncode
