@@ -113,17 +113,17 @@ class OnnxDetector:
         return Prepared(self._as_input(fitted), scale_xy, image_wh)
 
     def _as_input(self, fitted: np.ndarray) -> np.ndarray:
+        channels = slice(None, None, -1) if self._family.rgb else slice(None)
+        scale = np.float32(self._family.scale)
         if self._layout == 'nhwc':
-            blob = fitted[None] if not self._family.rgb else fitted[None, ..., ::-1]
-            if self._dtype == 'uint8':
-                return np.ascontiguousarray(blob)
-            return (blob * np.float32(self._family.scale)).astype(self._dtype)
-        if self._dtype == 'uint8':
-            planes = fitted[..., ::-1] if self._family.rgb else fitted
-            blob = np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
-        else:
-            blob = cv2.dnn.blobFromImage(fitted, self._family.scale, swapRB=self._family.rgb)
-            blob = blob.astype(self._dtype, copy=False)
+            blob = np.ascontiguousarray(fitted[None, ..., channels])
+            return blob if self._dtype == 'uint8' else (blob * scale).astype(self._dtype)
+        blob = np.empty((1, 3, *fitted.shape[:2]), self._dtype)
+        for plane, into in zip(cv2.split(fitted)[channels], blob[0]):
+            if scale == 1:
+                into[...] = plane
+            else:
+                np.multiply(plane, scale, out=into, casting='unsafe')
         return blob[0] if self._layout == 'chw' else blob
 
     def infer(self, prepared: Prepared):

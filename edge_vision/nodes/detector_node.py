@@ -8,11 +8,12 @@ from typing import Tuple
 
 from vision_msgs.msg import LabelInfo
 
-from edge_vision.core.detector import check_classes, load_detector, Options, timed_detect
+from edge_vision.core.detections import Detections
+from edge_vision.core.detector import check_classes, load_detector, Options
 from edge_vision.core.found import Found
 from edge_vision.core.frame import Frame
+from edge_vision.core.pipeline import Pipeline
 from edge_vision.core.stats import Percentiles, RateMeter
-from edge_vision.core.worker import Worker
 from edge_vision.nodes import channels, qos
 from edge_vision.nodes.edge_node import EdgeNode, Health
 from edge_vision.nodes.messages import labels_to_message
@@ -51,35 +52,35 @@ def options_of(p: DetectorParameters) -> Options:
 
 
 class DetectorNode(EdgeNode):
-    """Looks at the newest frame only, in a thread of its own."""
+    """Looks at the newest frame only, in threads of its own."""
 
     def __init__(self, bus=None, known_elsewhere=()):
         """Load the model; UserError where it cannot be."""
-        self._worker = self._detector = None
+        self._pipeline = None
         super().__init__('detector', DetectorParameters, bus, known_elsewhere)
-        self._detector = load_detector(self.settings.model, options_of(self.settings))
+        detector = load_detector(self.settings.model, options_of(self.settings))
         self._rate = RateMeter()
         self._latency_ms = Percentiles()
         self._stages_ms = {}
         self._count = 0
         self._found = self.sender(channels.DETECTIONS)
         self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
-        self._tell_model()
-        self._worker = Worker('detect', self._detect, self.complain)
-        self._images = self.receiver(channels.IMAGE, self._worker.put)
+        self._tell_model(detector)
+        self._pipeline = Pipeline(detector, self._on_found, self.complain)
+        self._images = self.receiver(channels.IMAGE, self._on_frame)
         self.begin()
 
-    def _tell_model(self):
-        detector = self._detector
+    def _tell_model(self, detector):
         self.get_logger().info(f'model {detector.name} on {detector.provider}, '
                                f'{len(detector.labels)} classes')
         self._labels.publish(labels_to_message(
             detector.labels, self.settings.score_threshold, time.time_ns()))
 
-    def _detect(self, frame: Frame) -> None:
-        if not self.enabled:
-            return
-        detections, stages_ms = timed_detect(self._detector, frame.bgr)
+    def _on_frame(self, frame: Frame) -> None:
+        if self.enabled:
+            self._pipeline.put(frame)
+
+    def _on_found(self, frame: Frame, detections: Detections, stages_ms) -> None:
         self._found.send(Found(frame.stamp_ns, frame.frame_id, detections))
         self._latency_ms.add((time.time_ns() - frame.stamp_ns) / 1e6)
         for stage, ms in stages_ms.items():
@@ -94,20 +95,22 @@ class DetectorNode(EdgeNode):
     def on_parameters(self, old, new) -> None:
         """Exchange thresholds, or load another model; one that does not load is refused."""
         if any(getattr(old, name) != getattr(new, name) for name in RELOADING):
-            self._detector = load_detector(new.model, options_of(new))
-            self._tell_model()
+            self._pipeline.detector = load_detector(new.model, options_of(new))
+            self._tell_model(self._pipeline.detector)
             return
-        check_classes(new.classes, self._detector.labels)
-        self._detector.options = replace(
-            self._detector.options, score_threshold=new.score_threshold,
+        detector = self._pipeline.detector
+        check_classes(new.classes, detector.labels)
+        detector.options = replace(
+            detector.options, score_threshold=new.score_threshold,
             iou_threshold=new.iou_threshold, max_detections=new.max_detections,
             classes=new.classes)
 
     def health(self) -> Health:
         """Rate, latency by stage, drops, errors and provider."""
-        figures = {'enabled': self.enabled, 'model': self._detector.name,
-                   'provider': self._detector.provider, 'fps': self._rate.per_second(),
-                   'count': self._count, 'dropped': self._worker.dropped,
+        detector = self._pipeline.detector
+        figures = {'enabled': self.enabled, 'model': detector.name,
+                   'provider': detector.provider, 'fps': self._rate.per_second(),
+                   'count': self._count, 'dropped': self._pipeline.dropped,
                    'errors': self.errors}
         for percent, ms in self._latency_ms.at(50, 95).items():
             figures[f'latency_ms_{percent}'] = ms
@@ -118,12 +121,12 @@ class DetectorNode(EdgeNode):
         if self._rate.per_second() == 0:
             wrong = f': {self.last_error}' if self.last_error else ''
             return Health('warn', f'no images arrive{wrong}', figures)
-        return Health('ok', f'on {self._detector.provider}', figures)
+        return Health('ok', f'on {detector.provider}', figures)
 
     def close(self) -> None:
-        """End the thread."""
-        if self._worker is not None:
-            self._worker.close()
+        """End the threads."""
+        if self._pipeline is not None:
+            self._pipeline.close()
 
 
 def main(args=None) -> int:

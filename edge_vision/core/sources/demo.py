@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 import threading
 import time
+from typing import Tuple
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from edge_vision.core.sources.base import Captured, Pace, Source
 # matplotlib ships this portrait of Rear Admiral Grace Hopper (public domain, U.S. Navy)
 PORTRAIT = 'sample_data/grace_hopper.jpg'
 SCENE_WH = (1280, 720)  # pixels
+ZOOM_STEP_PX = 4
 PERIOD_S = 24.0  # one round of the camera's path
 
 
@@ -40,26 +42,27 @@ def build_scene(photo: np.ndarray) -> np.ndarray:
     wall = cv2.GaussianBlur(cv2.resize(photo, (64, 36)), (0, 0), 12)
     scene = cv2.resize(wall, SCENE_WH, interpolation=cv2.INTER_CUBIC)
     left = (SCENE_WH[0] - width) // 2
-    scene[:, left:left + width] = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    scene[:, left:left + width] = cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC)
     return scene
 
 
-def camera_path(scene_wh, size_wh, t_s: float) -> np.ndarray:
+def view_at(t_s: float, size_wh) -> Tuple[Tuple[int, int], Tuple[int, int]]:
     """
-    Affine matrix (2, 3) that maps the output picture at t_s to the scene.
+    Give what the camera sees at t_s: the scene's size (w, h) for its zoom, left and top in it.
 
     The view zooms between all of the scene's height and 80 % of it, and wanders on a Lissajous
     figure around the middle, where the person stays in sight.
     """
     phase = 2 * math.pi * t_s / PERIOD_S
-    cover = min(scene_wh[0] / size_wh[0], scene_wh[1] / size_wh[1])
-    scale = cover * (0.9 + 0.1 * math.cos(phase))
-    room_x = scene_wh[0] - scale * size_wh[0]
-    room_y = scene_wh[1] - scale * size_wh[1]
-    left = room_x * (0.5 + 0.35 * math.sin(phase))
+    cover = max(size_wh[0] / SCENE_WH[0], size_wh[1] / SCENE_WH[1])
+    zoom = cover * (1.125 - 0.125 * math.cos(phase))
+    # in steps: between two of them a picture is a mere cut-out, which costs next to nothing
+    width = max(size_wh[0], ZOOM_STEP_PX * math.ceil(SCENE_WH[0] * zoom / ZOOM_STEP_PX))
+    height = max(size_wh[1], math.ceil(SCENE_WH[1] * width / SCENE_WH[0]))
+    left = (width - size_wh[0]) * (0.5 + 0.35 * math.sin(phase))
     # the face is in the upper half of the photograph: stay with it
-    top = room_y * (0.3 + 0.3 * math.sin(2 * phase))
-    return np.array([[scale, 0, left], [0, scale, top]], np.float32)
+    top = (height - size_wh[1]) * (0.3 + 0.3 * math.sin(2 * phase))
+    return (width, height), (round(left), round(top))
 
 
 class DemoSource(Source):
@@ -75,6 +78,7 @@ class DemoSource(Source):
         path = find_portrait()
         photo = cv2.imread(path) if path else None
         self._scene = build_scene(draw_stand_in() if photo is None else photo)
+        self._zoomed = self._scene
         self._pace = Pace(stop)
         self._count = 0
         what = 'portrait' if photo is not None else 'test picture (matplotlib is not installed)'
@@ -93,8 +97,8 @@ class DemoSource(Source):
         self._pace.wait_until(t_s)
         self._count += 1
         stamp_ns = time.time_ns()
-        matrix = camera_path(SCENE_WH, self._size_wh, t_s)
-        bgr = cv2.warpAffine(self._scene, matrix, self._size_wh,
-                             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                             borderMode=cv2.BORDER_REPLICATE)
-        return Captured(bgr, stamp_ns)
+        zoomed_wh, (left, top) = view_at(t_s, self._size_wh)
+        if self._zoomed.shape[1::-1] != zoomed_wh:
+            self._zoomed = cv2.resize(self._scene, zoomed_wh)
+        width, height = self._size_wh
+        return Captured(self._zoomed[top:top + height, left:left + width].copy(), stamp_ns)
