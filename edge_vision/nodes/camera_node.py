@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sensor_msgs.msg import CameraInfo, CompressedImage
-
 from edge_vision.core.calibration import load_calibration, scale_calibration
 from edge_vision.core.capture import Capture, SILENCE_S
 from edge_vision.core.frame import Frame
@@ -17,6 +15,7 @@ from edge_vision.nodes.images import jpeg_to_compressed
 from edge_vision.nodes.messages import calibration_to_message
 from edge_vision.nodes.parameters import parameter
 from edge_vision.nodes.process import parser, run
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,10 @@ class CameraNode(EdgeNode):
                 calibration_to_message(calibration, frame.stamp_ns, frame.frame_id))
 
     def _on_change(self, sentence: str, is_good: bool) -> None:
-        (self.get_logger().info if is_good else self.get_logger().warning)(sentence)
+        if is_good:  # two calls: rclpy takes only one severity from one line of code
+            self.get_logger().info(sentence)
+        else:
+            self.get_logger().warning(sentence)
         self.poke()
 
     def on_enable(self, enabled: bool) -> None:

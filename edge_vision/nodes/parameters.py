@@ -1,8 +1,8 @@
 """
 A node's parameters as one frozen dataclass: default, description and range side by side.
 
-`declare` makes them ROS parameters and returns the values; mistakes of the user end in one
-sentence that names the parameter.
+`Parameters` declares them to ROS and holds the values; mistakes of the user end in one sentence
+that names the parameter.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Optional, Sequence, Tuple
 
+from edge_vision.core.errors import UserError
 from rcl_interfaces.msg import (
-    FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult)
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-
-from edge_vision.core.errors import UserError
 
 # parameters that rclpy itself knows
 OF_RCLPY = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
@@ -112,7 +115,7 @@ class Parameters:
     The parameters of one node: `values` is the dataclass as it stands now.
 
     on_change(old, new) is called, in the executor's thread, before a live change takes effect;
-    it may raise UserError to refuse it.
+    it may raise UserError to refuse it. What changes nothing is not told.
     """
 
     def __init__(self, node: Node, kind: type, on_change, known_elsewhere: Sequence[str] = ()):
@@ -142,7 +145,8 @@ class Parameters:
                     check_range(change.name, change.value, spec)
                     new[change.name] = from_ros(change.value, default)
             after = replace(self.values, **new)
-            self._on_change(self.values, after)
+            if after != self.values:
+                self._on_change(self.values, after)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.values = after
