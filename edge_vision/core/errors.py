@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """A mistake in what the user asked for: one sentence of what was wrong, found, and would do."""
+    """A mistake in what the user asked for: one sentence: what was wrong, found, would do."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
 from edge_vision.core.detections import Detections
 from edge_vision.core.nms import nms
+import numpy as np
 
 LONG_SIDE = 480  # pixels; larger pictures are shrunk to keep it near real time
 
@@ -26,7 +25,8 @@ class HogDetector:
         """Load the coefficients that come with OpenCV."""
         self.options = options
         self._hog = cv2.HOGDescriptor()
-        self._hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
+        self._hog.setSVMDetector(
+            np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32))
 
     def prepare(self, bgr: np.ndarray):
         """Shrink the picture; gives it with the scale that was used."""
@@ -52,3 +52,8 @@ class HogDetector:
         rows = nms(xyxy, scores, np.zeros(len(scores), np.int64), self.options.iou_threshold,
                    self.options.max_detections)
         return Detections(xyxy[rows], scores[rows], np.zeros(len(rows), np.int64), self.labels)
+
+    def detect(self, bgr: np.ndarray) -> Detections:
+        """Find the people in a picture uint8 (H, W, 3), blue first."""
+        prepared = self.prepare(bgr)
+        return self.finish(prepared, self.infer(prepared))
