@@ -17,14 +17,12 @@ import socket
 import statistics
 import threading
 import time
-from typing import Dict, List
-
-import numpy as np
-import onnxruntime
 
 from bench.systems import arguments, running
 from edge_vision.core.detector import load_detector, Options, timed_detect
 from edge_vision.core.sources import parse_source, Settings
+import numpy as np
+import onnxruntime
 
 ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = ROOT.parent / 'shared' / 'models' / 'yolox_nano.onnx'
@@ -48,7 +46,7 @@ def a_frame() -> np.ndarray:
     return source.read().bgr
 
 
-def bare(model: str, threads: int, seconds: float) -> Dict[str, float]:
+def bare(model: str, threads: int, seconds: float) -> dict[str, float]:
     """Run the model alone, one frame after the other, with nothing else in the process."""
     detector = load_detector(model, Options(threads=threads))
     frame, times = a_frame(), []
@@ -63,7 +61,7 @@ def bare(model: str, threads: int, seconds: float) -> Dict[str, float]:
             'around_ms': statistics.median(s['preprocess'] + s['postprocess'] for s in stages)}
 
 
-def measure(names: List[str], model: str, threads: int, fps: float, seconds: float):
+def measure(names: list[str], model: str, threads: int, fps: float, seconds: float):
     """Run a system for `seconds` and give the means of what it says of itself."""
     port = free_port()
     with running(names, arguments(model, threads, fps, port), port) as system:
@@ -81,14 +79,14 @@ def measure(names: List[str], model: str, threads: int, fps: float, seconds: flo
                 'cpu': (system.cpu_s() - cpu_s) / (time.monotonic() - start_s)}
 
 
-def medians(rows: List[Dict[str, float]]) -> Dict[str, float]:
+def medians(rows: list[dict[str, float]]) -> dict[str, float]:
     """Median of each figure over the rounds."""
     return {key: statistics.median(row[key] for row in rows) for key in rows[0]}
 
 
-def measure_model(model: str, options) -> Dict[str, Dict[str, float]]:
+def measure_model(model: str, options) -> dict[str, dict[str, float]]:
     """Measure everything for one model, round by round; gives the medians by name."""
-    rows: Dict[str, List] = {}
+    rows: dict[str, list] = {}
     for number in range(options.rounds):
         rows.setdefault('bare', []).append(bare(model, options.threads, options.seconds / 2))
         # as many frames as the network alone could take: how much of that is left in the system?
@@ -102,7 +100,7 @@ def measure_model(model: str, options) -> Dict[str, Dict[str, float]]:
     return {name: medians(row) for name, row in rows.items()}
 
 
-def table(model: str, figures: Dict[str, Dict[str, float]]) -> List[str]:
+def table(model: str, figures: dict[str, dict[str, float]]) -> list[str]:
     """Give the lines of a model's table."""
     alone = figures['bare']
     lines = [
@@ -128,7 +126,7 @@ def cores() -> int:
 
 def main() -> None:
     """Measure and write the page."""
-    parser = argparse.ArgumentParser(prog='make bench ARGS=...', description=__doc__,
+    parser = argparse.ArgumentParser(prog='python -m bench', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model', nargs='*', default=None, help='models to measure')
     parser.add_argument('--seconds', type=float, default=10.0, help='of each measurement')
@@ -144,8 +142,8 @@ def main() -> None:
         f'{platform.machine()}, {cores()} cores, Python {platform.python_version()}, '
         f'ONNX Runtime {onnxruntime.__version__}, {options.threads} threads.', '',
         '- *of bare*: detections per second against the network alone on the same threads.',
-        f'- the camera gives {FLOW_HZ:g} frames/s, as an ordinary one does, and then as many as the '
-        'network alone could take.', '']
+        f'- the camera gives {FLOW_HZ:g} frames/s, as an ordinary one does, and then as many as '
+        'the network alone could take.', '']
     for model in models:
         lines += table(model, measure_model(model, options))
     PAGE.write_text('\n'.join(lines))

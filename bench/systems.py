@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Dict, List
 from urllib.request import urlopen
 
 import psutil
@@ -19,7 +18,7 @@ BIN = Path(sys.executable).parent
 START_S = 30.0
 
 
-def arguments(model: str, threads: int, fps: float, port: int) -> List[str]:
+def arguments(model: str, threads: int, fps: float, port: int) -> list[str]:
     """Give the ROS arguments of a system that is measured."""
     values = {'camera:source': "'demo:'", 'camera:fps': float(fps),
               'detector:model': f"'{model}'", 'detector:threads': threads, 'overlay:port': port}
@@ -32,11 +31,11 @@ def arguments(model: str, threads: int, fps: float, port: int) -> List[str]:
 class System:
     """A running system, seen through its page's /api/status."""
 
-    def __init__(self, processes: List[subprocess.Popen], port: int):
+    def __init__(self, processes: list[subprocess.Popen], port: int):
         """Watch the processes behind the page at `port`."""
         self.processes, self._port = processes, port
 
-    def status(self) -> Dict:
+    def status(self) -> dict:
         """Give the answer of GET /api/status."""
         with urlopen(f'http://127.0.0.1:{self._port}/api/status', timeout=5) as answer:
             return json.load(answer)
@@ -63,7 +62,7 @@ class System:
 
 
 @contextmanager
-def running(names: List[str], words: List[str], port: int):
+def running(names: list[str], words: list[str], port: int):
     """Run the executables `names` with `words`; gives the System and ends it afterwards."""
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(100 + os.getpid() % 100)}
     processes = [subprocess.Popen([str(BIN / name), *words], env=environment) for name in names]

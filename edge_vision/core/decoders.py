@@ -10,9 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import List, NamedTuple, Tuple
 
-import numpy as np
-
 from edge_vision.core.nms import best_class
+import numpy as np
 
 STRIDES = (8, 16, 32)
 
@@ -85,7 +84,7 @@ def yolov8(outputs: List[np.ndarray], size_wh, threshold: float) -> Candidates:
 
 
 def end_to_end(outputs: List[np.ndarray], size_wh, threshold: float) -> Candidates:
-    """[N, 6] or [1, N, 6] of models with NMS inside or none needed: x0, y0, x1, y1, score, class."""
+    """[N, 6] or [1, N, 6], NMS inside or not needed: x0, y0, x1, y1, score, class."""
     rows = outputs[0].reshape(-1, 6)
     rows = rows[rows[:, 4] >= threshold]
     return _candidates(rows[:, :4], rows[:, 4], rows[:, 5].round())

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import time
-from typing import Dict, NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple, Union
 
 import cv2
-import numpy as np
-
 from edge_vision.core.detections import Detections
 from edge_vision.core.errors import UserError
 from edge_vision.core.families import FAMILIES, layout_of, recognise, Tensor, tensors
@@ -17,6 +15,7 @@ from edge_vision.core.labels import default_labels, labels_from_metadata
 from edge_vision.core.letterbox import boxes_to_image, letterbox
 from edge_vision.core.nms import nms
 from edge_vision.core.onnx_model import DTYPES, find_model, OnnxModel
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -76,15 +75,16 @@ class OnnxDetector:
         inputs = self._model.inputs
         image = inputs[0]
         self._dtype = DTYPES.get(image.type, image.type)
-        self._layout = layout_of(image.shape, self._dtype)
-        if len(inputs) != 1 or self._layout is None:
+        layout = layout_of(image.shape, self._dtype)
+        if len(inputs) != 1 or layout is None:
             found = '; '.join(str(Tensor(i.name, DTYPES.get(i.type, i.type), tuple(i.shape)))
                               for i in inputs)
             raise UserError(f'{self._model.path} fits no detector that is known here: its inputs '
                             f'are {found}; one image, [1, 3, H, W] float or [1, H, W, 3] uint8, '
                             f'would do')
+        self._layout = layout
         sides = {'nchw': image.shape[2:], 'chw': image.shape[1:],
-                 'nhwc': image.shape[1:3]}[self._layout]
+                 'nhwc': image.shape[1:3]}[layout]
         height, width = (s if isinstance(s, int) and s > 0 else self.options.input_size
                          for s in sides)
         self.input_wh = (width, height)
@@ -178,6 +178,7 @@ def load_detector(model: str, options: Options = Options()):
     Raises UserError in one sentence for a model that is missing, broken, or fits no family, and
     for a class name that the model does not know.
     """
+    detector: Union[HogDetector, OnnxDetector]
     if model.strip() == 'hog':
         detector = HogDetector(options)
     else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-import numpy as np
-
 from edge_vision.core import decoders
 from edge_vision.core.errors import UserError
+import numpy as np
 
 
 class Tensor(NamedTuple):
@@ -77,7 +76,7 @@ def _guess(image: Tensor, size_wh, outputs: Sequence[Tensor]) -> Optional[str]:
             return 'yolov5'
         if first[2] == cells and first[1] > 4:
             return 'yolov8'
-    if first[-1:] == (6,) and (len(first) == 2 or len(first) == 3 and first[0] == 1):
+    if first[-1:] == (6,) and (len(first) == 2 or (len(first) == 3 and first[0] == 1)):
         return 'end_to_end'
     return None
 
@@ -93,7 +92,8 @@ def recognise(path: str, image: Tensor, size_wh, outputs: Sequence[Tensor],
     if wanted in FAMILIES:
         return wanted
     if wanted not in ('', 'auto'):
-        raise UserError(f"model_family '{wanted}' is unknown; auto, {', '.join(FAMILIES)} would do")
+        raise UserError(f"model_family '{wanted}' is unknown; auto, {', '.join(FAMILIES)} "
+                        f'would do')
     name = _guess(image, size_wh, outputs) if outputs else None
     if name is None:
         found = '; '.join(map(str, outputs))

@@ -1,4 +1,4 @@
-"""An ONNX file as ONNX Runtime runs it: providers, threads, warm-up, and errors in one sentence."""
+"""An ONNX file as ONNX Runtime runs it: providers, threads, and errors in one sentence."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 from typing import Dict, List, Sequence
 
+from edge_vision.core.errors import UserError
 import numpy as np
 import onnxruntime
-
-from edge_vision.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ def shipped_models() -> List[str]:
 
 
 def find_model(name: str) -> str:
-    """Path of a model given by path or by a shipped model's name; UserError where there is none."""
+    """Path of a model given by path or by a shipped name; UserError where there is none."""
     path = os.path.expanduser(name.strip())
     shipped = MODELS_FOLDER / f'{path}.onnx'
     if path and os.sep not in path and shipped.is_file():

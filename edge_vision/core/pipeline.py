@@ -1,4 +1,4 @@
-"""The three steps of a detector in three threads, so that the network never waits for the others."""
+"""The three steps of a detector in three threads: the network waits for no other step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pipeline:
         self.detector = detector
         self._on_found, self._on_error = on_found, on_error
         self._frames, self._prepared = Mailbox(), Mailbox()
-        self._answers = Queue(MOST_UNFINISHED)
+        self._answers: Queue = Queue(MOST_UNFINISHED)
         self._closing = threading.Event()
         self._threads = [threading.Thread(target=target, name=name, daemon=True)
                          for name, target in (('prepare', self._prepare), ('infer', self._infer),
@@ -54,7 +54,7 @@ class Pipeline:
                 continue
             try:
                 work(item)
-            except Exception as error:  # the fault of one frame: told, and on to the next
+            except Exception as error:  # noqa: BLE001 the fault of one frame: told, and on to the next
                 self._on_error(error)
 
     def _prepare(self):

@@ -11,7 +11,7 @@ from typing import Callable
 
 
 class Bus:
-    """Topics of one process, by their resolved names; listeners are called in the sender's thread."""
+    """Topics of one process by resolved name; who listens is called in the sender's thread."""
 
     def __init__(self):
         """Start without topics."""

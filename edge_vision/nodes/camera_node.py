@@ -40,7 +40,6 @@ class CameraNode(EdgeNode):
 
     def __init__(self, bus=None, known_elsewhere=()):
         """Open the source in the capture thread; UserError for a source that cannot be."""
-        self._capture = None
         super().__init__('camera', CameraParameters, bus, known_elsewhere)
         settings = self.settings
         self._calibration = (load_calibration(settings.camera_info_url)
@@ -103,8 +102,7 @@ class CameraNode(EdgeNode):
 
     def close(self) -> None:
         """Let go of the device."""
-        if self._capture is not None:
-            self._capture.close()
+        self._capture.close()
 
 
 def main(args=None) -> int:

@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import Callable, NamedTuple, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
+from edge_vision.nodes import images, messages, qos
+from edge_vision.nodes.bus import Bus
 from geometry_msgs.msg import PointStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from vision_msgs.msg import Classification, Detection2DArray
-
-from edge_vision.nodes import images, messages, qos
-from edge_vision.nodes.bus import Bus
 
 
 def _as_it_is(value):
@@ -83,22 +83,23 @@ class Receiver:
         """Listen on the bus where a node of this process sends, else subscribe."""
         self._node, self._channel = node, channel
         self._callback, self._on_error = callback, on_error
-        self._subscription = None
+        self._subscription: Optional[Subscription] = None
         topic = node.resolve_topic_name(channel.topic)
-        self.is_local = bus is not None and bus.offers(topic)
-        if self.is_local:
+        self.is_local = False
+        if bus is not None and bus.offers(topic):
+            self.is_local = True
             bus.listen(topic, callback)
         elif start:
             self.want(True)
 
     def want(self, wanted: bool) -> None:
         """Subscribe or give the subscription up; nothing to do for a local sender."""
-        if self.is_local or wanted == (self._subscription is not None):
+        if self.is_local:
             return
-        if wanted:
+        if wanted and self._subscription is None:
             self._subscription = self._node.create_subscription(
                 self._channel.kind, self._channel.topic, self._take, self._channel.qos)
-        else:
+        elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 import time
 from typing import Tuple
 
-from vision_msgs.msg import LabelInfo
-
 from edge_vision.core.detections import Detections
 from edge_vision.core.detector import check_classes, load_detector, Options
 from edge_vision.core.found import Found
@@ -19,6 +17,7 @@ from edge_vision.nodes.edge_node import EdgeNode, Health
 from edge_vision.nodes.messages import labels_to_message
 from edge_vision.nodes.parameters import parameter
 from edge_vision.nodes.process import parser, run
+from vision_msgs.msg import LabelInfo
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,6 @@ class DetectorNode(EdgeNode):
 
     def __init__(self, bus=None, known_elsewhere=()):
         """Load the model; UserError where it cannot be."""
-        self._pipeline = None
         super().__init__('detector', DetectorParameters, bus, known_elsewhere)
         detector = load_detector(self.settings.model, options_of(self.settings))
         self._rate = RateMeter()
@@ -125,8 +123,7 @@ class DetectorNode(EdgeNode):
 
     def close(self) -> None:
         """End the threads."""
-        if self._pipeline is not None:
-            self._pipeline.close()
+        self._pipeline.close()
 
 
 def main(args=None) -> int:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from edge_vision.nodes.channels import DIAGNOSTICS, Sender
 from rclpy.node import Node
 from std_msgs.msg import Header
-
-from edge_vision.nodes.channels import DIAGNOSTICS, Sender
 
 HARDWARE_ID = 'edge_vision'
 LEVELS = {'ok': DiagnosticStatus.OK, 'warn': DiagnosticStatus.WARN,
@@ -34,11 +33,12 @@ def _as_text(value) -> str:
 class Diagnostics:
     """Publishes `health()` of a node."""
 
-    def __init__(self, node: Node, bus, health: Callable[[], Health]):
+    def __init__(self, node: Node, health: Callable[[], Health]):
         """Start the timer."""
         self._node = node
         self._health = health
-        self._sender = Sender(node, DIAGNOSTICS, bus)
+        # never by the bus: who listens there would miss the nodes of other processes
+        self._sender = Sender(node, DIAGNOSTICS, None)
         node.create_timer(1.0, self.publish)
 
     def publish(self) -> None:
@@ -54,7 +54,7 @@ class Diagnostics:
 
 
 def read_status(array: DiagnosticArray) -> Dict[str, Dict[str, str]]:
-    """Give, for each of our nodes in the message (by full name), its figures, level and message."""
+    """Give for each of our nodes in the message, by full name, its figures, level and sentence."""
     found = {}
     for status in array.status:
         if status.hardware_id == HARDWARE_ID:

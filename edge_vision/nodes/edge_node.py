@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Callable, Optional, Sequence
 
-from rclpy.node import Node
-from std_srvs.srv import SetBool
-
 from edge_vision.core.errors import UserError
 from edge_vision.nodes.bus import Bus
 from edge_vision.nodes.channels import Channel, Receiver, Sender
 from edge_vision.nodes.diagnostics import Diagnostics, Health
 from edge_vision.nodes.parameters import Parameters
+from rclpy.node import Node
+from std_srvs.srv import SetBool
 
 QUIET_S = 5.0  # the same complaint is logged at most once in this time
 
@@ -33,7 +32,6 @@ class EdgeNode(Node):
         self.enabled = True
         self.errors = 0
         self.last_error = ''
-        self._diagnostics = None
 
     @property
     def settings(self):
@@ -43,7 +41,7 @@ class EdgeNode(Node):
     def begin(self) -> None:
         """Offer `~/enable` and diagnostics: from now on the node answers."""
         self.create_service(SetBool, '~/enable', self._serve_enable)
-        self._diagnostics = Diagnostics(self, self._bus, self.health)
+        self._diagnostics = Diagnostics(self, self.health)
 
     def sender(self, channel: Channel) -> Sender:
         """Give the sending end of a channel."""
@@ -61,8 +59,7 @@ class EdgeNode(Node):
 
     def poke(self) -> None:
         """Publish the diagnostics at once: something changed."""
-        if self._diagnostics is not None:
-            self._diagnostics.publish()
+        self._diagnostics.publish()
 
     def _serve_enable(self, request, response):
         if request.data != self.enabled:

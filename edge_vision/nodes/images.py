@@ -5,11 +5,10 @@ from __future__ import annotations
 from array import array
 
 import cv2
-import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
-
 from edge_vision.core.frame import Frame
 from edge_vision.nodes.stamps import header, stamp_ns_of
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
 
 CHANNELS = {'bgr8': 3, 'rgb8': 3, 'mono8': 1, 'bgra8': 4, 'rgba8': 4}
 TO_BGR = {'rgb8': cv2.COLOR_RGB2BGR, 'mono8': cv2.COLOR_GRAY2BGR, 'bgra8': cv2.COLOR_BGRA2BGR,
@@ -85,6 +84,7 @@ def frame_to_image(frame: Frame) -> Image:
 
 def jpeg_to_compressed(jpeg: bytes, stamp_ns: int, frame_id: str) -> CompressedImage:
     """Give the CompressedImage message of a JPEG."""
-    message = CompressedImage(header=header(stamp_ns, frame_id), format='bgr8; jpeg compressed bgr8')
+    message = CompressedImage(header=header(stamp_ns, frame_id),
+                              format='bgr8; jpeg compressed bgr8')
     message.data = array('B', jpeg)
     return message

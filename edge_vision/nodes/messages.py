@@ -1,21 +1,25 @@
-"""Detections, labels and calibrations to ROS messages and back: the only place for their fields."""
+"""Detections, labels, calibrations as ROS messages and back: the only place for their fields."""
 
 from __future__ import annotations
 
 from typing import Sequence, Tuple
 
+from edge_vision.core.calibration import Calibration
+from edge_vision.core.detections import Detections
+from edge_vision.core.found import Found
+from edge_vision.nodes.stamps import header, stamp_ns_of
 from geometry_msgs.msg import PointStamped
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 from vision_msgs.msg import (
-    Classification, Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose,
-    VisionClass)
-
-from edge_vision.core.calibration import Calibration
-from edge_vision.core.detections import Detections
-from edge_vision.core.found import Found
-from edge_vision.nodes.stamps import header, stamp_ns_of
+    Classification,
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesisWithPose,
+    VisionClass,
+)
 
 MOST = 1e9  # no pixel and no score is larger; float32 and OpenCV still take it
 TRACK_DIGITS = 18  # what fits into int64; a longer id is no track of a tracker

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 import time
-from typing import Tuple
-
-from sensor_msgs.msg import CompressedImage
-from std_srvs.srv import SetBool
+from typing import Optional, Tuple
 
 from edge_vision.core.draw import draw, Extras
 from edge_vision.core.found import Found
@@ -25,6 +22,8 @@ from edge_vision.nodes.parameters import parameter
 from edge_vision.nodes.process import parser, run
 from edge_vision.web.board import Board
 from edge_vision.web.server import Server
+from sensor_msgs.msg import CompressedImage
+from std_srvs.srv import SetBool
 
 LOOK_S = 0.2  # how often it is looked whether anybody watches
 ANSWER_S = 2.0  # the camera node answers in this time or is not there
@@ -47,14 +46,13 @@ class OverlayNode(EdgeNode):
 
     def __init__(self, bus=None, known_elsewhere=()):
         """Start the page; UserError where its address cannot be had."""
-        self._server = self._draw_worker = self._raw_worker = None
         super().__init__('overlay', OverlayParameters, bus, known_elsewhere)
         p = self.settings
         self._board = Board()
         self._matcher = Matcher()
         self._rate = RateMeter()
         self._gesture = (float('-inf'), '')
-        self._fingertip = (float('-inf'), None)
+        self._fingertip: Tuple[float, Optional[Tuple[float, float]]] = (float('-inf'), None)
         self._camera = self.create_client(SetBool, 'camera/enable')
         self._pictures = self.sender(channels.OVERLAY)
         self._jpegs = self.create_publisher(CompressedImage, 'overlay/compressed', qos.SENSOR)
@@ -78,7 +76,8 @@ class OverlayNode(EdgeNode):
         self.receiver(channels.GESTURE, self._on_gesture)
         self.receiver(channels.FINGERTIP, self._on_fingertip)
         self.receiver(channels.SPOKEN, self._board.spoken)
-        self.receiver(channels.DIAGNOSTICS, self._on_diagnostics)
+        # not by the bus: nodes of other processes speak here too
+        channels.Receiver(self, channels.DIAGNOSTICS, None, self._on_diagnostics, self.complain)
 
     def _tell_address(self):
         host, port = self.settings.host, self._server.port
@@ -93,16 +92,19 @@ class OverlayNode(EdgeNode):
                                  or self._pictures.wanted()
                                  or self._jpegs.get_subscription_count() > 0)
 
+    def _raw_watched(self) -> bool:
+        return self.enabled and self._server.feeds.wanted(self._raw_topic)
+
     def _look(self) -> None:
         watched = self._watched()
         if not watched and self._was_watched:
             self._matcher.clear()
         self._was_watched = watched
-        self._images.want(watched or self._server.feeds.wanted(self._raw_topic))
+        self._images.want(watched or self._raw_watched())
 
     def _on_frame(self, frame: Frame) -> None:
         self._board.frame_passed()
-        if self._server.feeds.wanted(self._raw_topic):
+        if self._raw_watched():
             self._raw_worker.put(frame)
         if self._was_watched:
             self._to_draw(self._matcher.add_frame(frame, time.monotonic()))
@@ -159,12 +161,15 @@ class OverlayNode(EdgeNode):
         """Ask the camera node; runs in the server's loop, the answer comes in the executor."""
         if not self._camera.service_is_ready():
             return False, 'the camera node is not there'
-        answered = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+
+        def finish(answer):
+            if not answered.done():
+                answered.set_result(answer)
 
         def hand_over(future):
-            loop.call_soon_threadsafe(
-                lambda: answered.done() or answered.set_result(future.result()))
+            loop.call_soon_threadsafe(finish, future.result())
 
         call = self._camera.call_async(SetBool.Request(data=enabled))
         call.add_done_callback(hand_over)
@@ -180,14 +185,15 @@ class OverlayNode(EdgeNode):
         figures = {'enabled': self.enabled, 'clients': self._server.feeds.viewers(),
                    'fps': self._rate.per_second(), 'dropped': self._draw_worker.dropped,
                    'errors': self.errors}
+        if not self.enabled:
+            return Health('ok', 'paused', figures)
         problem = self._board.problem()
         return Health('warn' if problem else 'ok', problem or 'frames flow', figures)
 
     def close(self) -> None:
         """Close the page and the threads."""
         for part in (self._server, self._draw_worker, self._raw_worker):
-            if part is not None:
-                part.close()
+            part.close()
 
 
 def main(args=None) -> int:

@@ -79,17 +79,21 @@ def coerce(name: str, value, default):
 
 def check_range(name: str, value, spec: Spec) -> None:
     """Raise UserError for a number outside of the range."""
-    if spec.low is not None and not spec.low <= value <= spec.high:
+    if spec.low is None or spec.high is None:
+        return
+    if not spec.low <= value <= spec.high:
         raise UserError(f"parameter '{name}' must be from {spec.low:g} to {spec.high:g}, "
                         f'but {value!r} was given')
 
 
 def _descriptor(default, spec: Spec) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=spec.description, read_only=not spec.live)
-    if spec.low is not None and isinstance(default, float):
+    if spec.low is None or spec.high is None:
+        return descriptor
+    if isinstance(default, float):
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=float(spec.low), to_value=float(spec.high))]
-    elif spec.low is not None:
+    else:
         descriptor.integer_range = [
             IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=1)]
     return descriptor

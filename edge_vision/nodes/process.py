@@ -12,14 +12,13 @@ import traceback
 from typing import Callable, Iterable, Sequence
 
 import cv2
+from edge_vision.core.errors import UserError
+from edge_vision.nodes.edge_node import EdgeNode
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
-
-from edge_vision.core.errors import UserError
-from edge_vision.nodes.edge_node import EdgeNode
 
 WRONG_USE = 2  # exit code for a mistake of the user
 
@@ -108,7 +107,7 @@ class Spinning:
             self._executor.spin()
         except ExternalShutdownException:
             pass
-        except Exception:  # a callback's fault: nothing works any more, so end and say why
+        except Exception:  # noqa: BLE001 a callback's fault: nothing works any more, so end and say why
             self.exit_code = 1
             get_logger('edge_vision').fatal(traceback.format_exc())
         finally:

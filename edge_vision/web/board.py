@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import deque
 import threading
 import time
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from edge_vision.core.detections import Detections
 
 FRESH_S = 3.0  # nodes speak once a second; one that is silent for longer is taken for gone
 
 
-def _number(text: str):
+def _number(text: Optional[str]):
+    if text is None:
+        return None
     try:
         value = float(text)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
     return int(value) if value.is_integer() and '.' not in text else value
 
@@ -33,10 +35,10 @@ class Board:
         self._lock = threading.Lock()
         self._started_s = clock()
         self._nodes: Dict[str, Tuple[float, Dict[str, str]]] = {}
-        self._detections = []
+        self._detections: List[Dict[str, Any]] = []
         self._gesture = (0.0, {'label': '', 'score': 0.0})
-        self._spoken = deque(maxlen=8)
-        self._flow_s = None
+        self._spoken: Deque[str] = deque(maxlen=8)
+        self._flow_s: Optional[float] = None
 
     def node_says(self, name: str, figures: Dict[str, str]) -> None:
         """Take a node's diagnostics: `name` is camera, detector, ..."""

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 import threading
 from typing import Dict, Optional, Tuple
 
-import numpy as np
-
 from edge_vision.core.jpeg import encode, Variant
+import numpy as np
 
 
 class Feed:
@@ -22,13 +21,12 @@ class Feed:
     def __init__(self):
         """Start without a picture."""
         self.viewers = 0
-        self.jpeg: Optional[bytes] = None
-        self.stamp_ns = 0
+        self._newest: Tuple[bytes, int] = (b'', 0)
         self._arrived = asyncio.Event()
 
     def put(self, jpeg: bytes, stamp_ns: int) -> None:
         """Take a picture and wake up all who wait."""
-        self.jpeg, self.stamp_ns = jpeg, stamp_ns
+        self._newest = (jpeg, stamp_ns)
         arrived, self._arrived = self._arrived, asyncio.Event()
         arrived.set()
 
@@ -38,7 +36,7 @@ class Feed:
             await asyncio.wait_for(self._arrived.wait(), timeout_s)
         except asyncio.TimeoutError:
             return None
-        return self.jpeg, self.stamp_ns
+        return self._newest
 
 
 class Feeds:

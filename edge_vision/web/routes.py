@@ -9,7 +9,6 @@ import socket
 from typing import Dict
 
 from aiohttp import web
-
 from edge_vision.core.jpeg import Variant
 from edge_vision.web.board import Board
 from edge_vision.web.feeds import Feeds
@@ -87,7 +86,8 @@ class Routes:
                     continue
                 jpeg, stamp_ns = newest
                 head = (f'--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n'
-                        f'Content-Length: {len(jpeg)}\r\nX-Timestamp: {stamp_ns / 1e9:.6f}\r\n\r\n')
+                        f'Content-Length: {len(jpeg)}\r\n'
+                        f'X-Timestamp: {stamp_ns / 1e9:.6f}\r\n\r\n')
                 try:
                     await asyncio.wait_for(response.write(head.encode() + jpeg + b'\r\n'), STALL_S)
                 except (asyncio.TimeoutError, ConnectionError):
@@ -160,7 +160,6 @@ class Routes:
 
 
 def _limit_lag(request: web.Request) -> None:
-
-    connection = request.transport and request.transport.get_extra_info('socket')
-    if connection is not None:
+    if request.transport is not None:
+        connection = request.transport.get_extra_info('socket')
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

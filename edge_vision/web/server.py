@@ -8,7 +8,6 @@ import threading
 from typing import Awaitable, Callable, Tuple
 
 from aiohttp import web
-
 from edge_vision.core.errors import UserError
 from edge_vision.web.access import guard
 from edge_vision.web.board import Board

@@ -10,9 +10,8 @@ import time
 from typing import Tuple
 
 import cv2
-import numpy as np
-
 from edge_vision.core.sources.base import Captured, Pace, Source
+import numpy as np
 
 # matplotlib ships this portrait of Rear Admiral Grace Hopper (public domain, U.S. Navy)
 PORTRAIT = 'sample_data/grace_hopper.jpg'
@@ -37,7 +36,7 @@ def draw_stand_in() -> np.ndarray:
 
 
 def build_scene(photo: np.ndarray) -> np.ndarray:
-    """Put the photo in the middle of a wide, soft wall (720, 1280, 3) that a camera can pan over."""
+    """Put the photo on a wide, soft wall (720, 1280, 3) that a camera can pan over."""
     height, width = SCENE_WH[1], round(photo.shape[1] * SCENE_WH[1] / photo.shape[0])
     wall = cv2.GaussianBlur(cv2.resize(photo, (64, 36)), (0, 0), 12)
     scene = cv2.resize(wall, SCENE_WH, interpolation=cv2.INTER_CUBIC)
