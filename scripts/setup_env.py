@@ -45,7 +45,8 @@ def main(argv=None):
         return complain(str(error))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            return complain('The disk is full: free 2 GB (8 GB with training) and run the same command again.')
+            return complain('The disk is full: free 2 GB (8 GB with training) and run the same '
+                            'command again.')
         return complain('{}: {}.'.format(error.filename or 'The set-up', error.strerror or error))
     except KeyboardInterrupt:
         complain('\nSet-up interrupted: the same command goes on where it stopped.')
