@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 from typing import Dict, Tuple
+
+log = logging.getLogger(__name__)
 
 COCO = tuple((
     'person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,'
@@ -25,15 +28,23 @@ COCO_91 = tuple('background' if i == 0 else f'class_{i}' if i in _GAPS else next
 
 def labels_from_metadata(metadata: Dict[str, str]) -> Tuple[str, ...]:
     """
-    Class names that a model file carries, or () where it carries none.
+    Class names that a model file carries, or () where it carries none that can be read.
 
     Knows `labels` (ours: a JSON list) and `names` (Ultralytics: a Python dict of index to name).
     """
-    if 'labels' in metadata:
-        return tuple(str(name) for name in json.loads(metadata['labels']))
-    if 'names' in metadata:
-        names = ast.literal_eval(metadata['names'])
-        return tuple(str(name) for name in (names.values() if isinstance(names, dict) else names))
+    for key, read in (('labels', json.loads), ('names', ast.literal_eval)):
+        if key not in metadata:
+            continue
+        try:
+            names = read(metadata[key])
+            if isinstance(names, dict):
+                names = [names[index] for index in range(len(names))]
+            if not isinstance(names, list):
+                raise ValueError('no list')
+            return tuple(str(name) for name in names)
+        except (ValueError, SyntaxError, KeyError, TypeError) as error:
+            log.warning("the model's own class names ('%s' in its metadata) cannot be read (%s): "
+                        'names are given by number', key, error)
     return ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Optional
 
 
 class Mailbox:
@@ -21,14 +22,16 @@ class Mailbox:
         self.dropped = 0
 
     def put(self, item) -> None:
-        """Leave an item; never blocks."""
+        """Leave an item; never blocks. A closed box forgets it at once."""
         with self._ready:
+            if self._closed:
+                return
             if self._item is not None:
                 self.dropped += 1
             self._item = item
             self._ready.notify()
 
-    def take(self, timeout_s: float = None):
+    def take(self, timeout_s: Optional[float] = None):
         """Wait for an item; None when the time is over or the box is closed."""
         with self._ready:
             self._ready.wait_for(lambda: self._item is not None or self._closed, timeout_s)

@@ -20,7 +20,9 @@ class Matcher:
     """
     Matches by the stamp alone, whichever of the two comes first.
 
-    Boxes are never drawn on a frame that they were not found in. Safe to call from several
+    Boxes are never drawn on a frame that they were not found in. Frames that have waited in vain
+    are shown bare: all when no detections come for PATIENCE_S, the oldest when MOST_WAITING
+    others wait behind it. Safe to call from several
     threads. The clock is the caller's: `now_s` in seconds, always growing.
     """
 
@@ -43,8 +45,8 @@ class Matcher:
                 self._frames.clear()
                 return frame, None
             self._frames[frame.stamp_ns] = frame
-            while len(self._frames) > MOST_WAITING:
-                self._frames.popitem(last=False)
+            if len(self._frames) > MOST_WAITING:
+                return self._frames.popitem(last=False)[1], None
             return None
 
     def add_found(self, found: Found, now_s: float) -> Optional[Pair]:
@@ -63,7 +65,8 @@ class Matcher:
             return frame, found.detections
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget what waits, and how long detections have been missing."""
         with self._lock:
             self._frames.clear()
             self._found.clear()
+            self._last_found_s = None

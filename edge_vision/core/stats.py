@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+import math
 import threading
 import time
-from typing import Callable, Dict
+from typing import Callable, Deque, Dict
 
 
 class RateMeter:
@@ -15,7 +16,7 @@ class RateMeter:
         """Start with nothing counted; clock gives seconds."""
         self._window_s = window_s
         self._clock = clock
-        self._times = deque()
+        self._times: Deque[float] = deque()
         self._lock = threading.Lock()
 
     def tick(self) -> None:
@@ -47,7 +48,7 @@ class Percentiles:
 
     def __init__(self, size: int = 200):
         """Remember at most `size` values."""
-        self._values = deque(maxlen=size)
+        self._values: Deque[float] = deque(maxlen=size)
         self._lock = threading.Lock()
 
     def add(self, value: float) -> None:
@@ -61,6 +62,5 @@ class Percentiles:
             ordered = sorted(self._values)
         if not ordered:
             return {}
-        last = len(ordered) - 1
-        return {f'p{percent:g}': ordered[min(last, int(len(ordered) * percent / 100))]
+        return {f'p{percent:g}': ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
                 for percent in percents}
