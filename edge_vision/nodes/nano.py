@@ -14,7 +14,9 @@ from edge_vision.nodes.process import parser, run
 
 # in the order in which data flow: who listens in the process must come after who sends
 NODES = {'camera': CameraNode, 'detector': DetectorNode, 'overlay': OverlayNode}
-ALL_PARAMETERS = names_of(CameraParameters, DetectorParameters, OverlayParameters)
+PARAMETERS = {'camera': CameraParameters, 'detector': DetectorParameters,
+              'overlay': OverlayParameters}
+ALL_PARAMETERS = names_of(*PARAMETERS.values())
 
 
 def make_nodes(without: List[str]):
