@@ -194,14 +194,25 @@ def decode_xyxy(raw: torch.Tensor, centres: torch.Tensor, strides: torch.Tensor)
     return torch.cat([centre - half, centre + half], -1)
 
 
+def places_of(model: Detector) -> dict[str, tuple[str, int]]:
+    """Row and column in the table of each convolution with batch norm, by the layer's name."""
+    places: dict[str, tuple[str, int]] = {}
+    lengths: dict[str, int] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Conv):  # within a row they come in its order
+            part = name.split('.')[0]
+            row = 'lower' if part.startswith('lower') else part
+            places[name] = row, lengths.get(row, 0)
+            lengths[row] = lengths.get(row, 0) + 1
+    return places
+
+
 def widths_of(model: Detector) -> Widths:
     """Read the table back from the layers, as they are after surgery."""
-    rows: Widths = {}
-    for name, module in model.named_modules():
-        if isinstance(module, Conv):  # they come in the order of the rows
-            part = name.split('.')[0]
-            rows.setdefault('lower' if part.startswith('lower') else part, []).append(module.width)
-    return rows
+    widths = {row: [0] * len(columns) for row, columns in model.widths.items()}
+    for name, (row, column) in places_of(model).items():
+        widths[row][column] = cast(Conv, model.get_submodule(name)).width
+    return widths
 
 
 def folded(model: Detector) -> Detector:

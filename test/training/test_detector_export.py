@@ -17,6 +17,7 @@ pytest.importorskip('pycocotools')
 
 from edge_vision.core.detector import load_detector, Options
 from edge_vision.core.errors import UserError
+from training.average import settle_batch_norm
 from training.checkpoint import save_checkpoint
 from training.export_onnx import build_onnx, export
 from training.network import BASE_WIDTHS, Detector
@@ -30,7 +31,7 @@ LABELS = ['cup', 'plate', 'spoon']
 def model():
     torch.manual_seed(1)
     model = Detector(NARROW, len(LABELS))
-    model.train()(torch.rand(4, 3, 96, 96))
+    settle_batch_norm(model, [torch.rand(4, 3, 96, 96)])
     for head in (model.head8, model.head16, model.head32):
         torch.nn.init.normal_(head.class_out.weight, std=0.3)
         torch.nn.init.normal_(head.box_out.weight, std=0.2)
