@@ -12,7 +12,7 @@ from edge_vision.nodes.parameters import Parameters
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
-QUIET_S = 5.0  # the same complaint is logged at most once in this time
+QUIET_S = 5.0  # of all complaints, one is logged in this time; the others are counted
 
 
 class EdgeNode(Node):

@@ -184,7 +184,7 @@ class OverlayNode(EdgeNode):
         """Viewers, rate and errors."""
         figures = {'enabled': self.enabled, 'clients': self._server.feeds.viewers(),
                    'fps': self._rate.per_second(), 'dropped': self._draw_worker.dropped,
-                   'errors': self.errors}
+                   'errors': self.errors, 'last_error': self.last_error}
         if not self.enabled:
             return Health('ok', 'paused', figures)
         problem = self._board.problem()
