@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Callable
@@ -11,7 +12,14 @@ from edge_vision.core.frame import Frame
 from edge_vision.core.sources import EndOfSource, Source, SourceLost
 from edge_vision.core.stats import RateMeter
 
+log = logging.getLogger(__name__)
+
 SILENCE_S = 5.0  # an open source that gives nothing for so long is reported
+
+
+def _one_line(error: Exception) -> str:
+    """Name the class of an error that was not foreseen, with its words on one line."""
+    return f'{type(error).__name__}: {" ".join(str(error).split())}'
 
 
 class Capture:
@@ -33,7 +41,7 @@ class Capture:
         self._on_frame = on_frame
         self._on_change = on_change
         self._wake = threading.Event()  # ends any waiting in the source or between tries
-        self._changed = threading.Condition()
+        self._changed = threading.Lock()
         self._enabled = True
         self._closing = False
         self._last_s = time.monotonic()
@@ -70,68 +78,83 @@ class Capture:
     def enable(self, enabled: bool) -> None:
         """Pause (letting go of the device) or go on; returns at once."""
         with self._changed:
+            if enabled and self._enabled and self.state in ('opening', 'running'):
+                return  # it runs already; waking it up would open the device again
             self._enabled = enabled
+            self._last_s = time.monotonic()
             self._wake.set()
-            self._changed.notify_all()
 
     def exchange(self, source: Source) -> None:
         """Read from another source from now on; the capture thread closes the old one first."""
         with self._changed:
             self._next_source = source
+            self._last_s = time.monotonic()
             self._backoff.reset()
             self._wake.set()
-            self._changed.notify_all()
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Let go of the device and end the thread; a driver that hangs is left behind."""
         with self._changed:
             self._closing = True
             self._wake.set()
-            self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def _run(self):
-        while not self._closing:
-            if not self._enabled:
-                self._tell('paused', 'paused, the device is free', True)
-            with self._changed:
-                self._changed.wait_for(lambda: self._enabled or self._closing)
-                self._wake.clear()
-                if self._closing:
-                    return
+        while self._is_wanted():
+            end, problem = None, ''
             try:
                 self._read_until_told()
-            except EndOfSource as end:
-                self._source.close()
-                self._tell('ended', str(end), True)
+            except EndOfSource as error:
+                end = str(error)
+            except SourceLost as error:
+                problem = str(error)
+            except Exception as error:  # noqa: BLE001 a driver's fault must not end all
+                problem = _one_line(error)
+            self._let_go()
+            if self._wake.is_set():
+                continue  # told to pause, exchange or close: what went wrong by that is no news
+            if end is None:
+                self._wait_for_better(problem)
+            else:
+                self._tell('ended', end, True)
                 self._wake.wait()
-            except SourceLost as lost:
-                self._source.close()
-                self._wait_for_better(str(lost))
-            except Exception as error:  # a driver's own fault must not end the only camera
-                self._source.close()
-                self._wait_for_better(f'{type(error).__name__}: {error}')
-            finally:
-                self._source.close()
+
+    def _is_wanted(self) -> bool:
+        """Wait while paused; False when the thread is to end."""
+        while True:
+            with self._changed:
+                self._wake.clear()
+                if self._enabled or self._closing:
+                    return not self._closing
+            self._tell('paused', 'paused, the device is free', True)
+            self._wake.wait()
+
+    def _let_go(self):
+        try:
+            self._source.close()
+        except Exception as error:  # noqa: BLE001 as above
+            log.warning('%s cannot be closed: %s', self.description, _one_line(error))
 
     def _read_until_told(self):
         if self._source is not self._next_source:
             self._skipped_before += self._source.skipped
             self._source = self._next_source
-        self.state = 'opening'
+            self.problem = ''
+        if not self.problem:  # a lost source stays lost until a picture comes
+            self.state = 'opening'
         self._source.open(self._wake)
         self._last_s = time.monotonic()
         while not self._wake.is_set():
             captured = self._source.read()
             if self._wake.is_set():
                 return
-            if self.state != 'running':
-                self._backoff.reset()
-                self._tell('running', self.description, True)
             height, width = captured.bgr.shape[:2]
             if not (height and width):
                 raise SourceLost('the source delivered a picture without a size')
+            if self.state != 'running':
+                self._backoff.reset()
+                self._tell('running', self.description, True)
             self.size_wh = (width, height)
             self._last_s = time.monotonic()
             self.rate.tick()

@@ -22,7 +22,7 @@ def test_empty():
 @pytest.mark.parametrize(('changes', 'sentence'), [
     pytest.param({'xyxy': np.zeros((2, 4))}, r'xyxy must be \(3, 4\).*\(2, 4\)', id='rows'),
     pytest.param({'xyxy': np.zeros((3, 5))}, r'xyxy must be \(3, 4\).*\(3, 5\)', id='columns'),
-    pytest.param({'class_index': np.zeros(4)}, r'class_index must be \(3,\).*\(4,\)', id='classes'),
+    pytest.param({'class_index': np.zeros(4)}, r'class_index must be \(3,\)', id='classes'),
     pytest.param({'track_ids': np.zeros((3, 1))}, r'track_ids must be \(3,\)', id='tracks')])
 def test_wrong_shapes_are_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
