@@ -25,6 +25,7 @@ class Options:
 
     The first four may be exchanged while it runs (`detector.options = ...`). classes: names to
     keep, all where empty. input_size: side in pixels for models that leave it open.
+    spin: see OnnxModel.
     """
 
     score_threshold: float = 0.4
@@ -36,6 +37,7 @@ class Options:
     model_family: str = 'auto'
     input_size: int = 640
     labels: Tuple[str, ...] = ()
+    spin: bool = True
 
 
 class Prepared(NamedTuple):
@@ -57,7 +59,7 @@ class OnnxDetector:
     def __init__(self, path: str, options: Options):
         """Load, find out the family by a trial run (which also warms up), name the classes."""
         self.options = options
-        self._model = OnnxModel(path, options.providers, options.threads)
+        self._model = OnnxModel(path, options.providers, options.threads, options.spin)
         self.name = path
         self.provider = self._model.provider
         self._image = self._check_inputs()

@@ -83,13 +83,19 @@ class OnnxModel:
     short name. metadata: the file's own words about itself.
     """
 
-    def __init__(self, path: str, providers: Sequence[str] = ('auto',), threads: int = 0):
-        """Load `path` with `threads` threads (0: all cores); UserError where it cannot be."""
+    def __init__(self, path: str, providers: Sequence[str] = ('auto',), threads: int = 0,
+                 spin: bool = True):
+        """
+        Load `path` with `threads` threads (0: all cores); UserError where it cannot be.
+
+        spin: the threads wait for work without sleeping, ONNX Runtime's default.
+        """
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
+        options.add_session_config_entry('session.intra_op.allow_spinning', '1' if spin else '0')
         names = providers_for(providers)
         try:
             self._session = onnxruntime.InferenceSession(

@@ -33,6 +33,8 @@ class DetectorParameters:
     providers: Tuple[str, ...] = parameter(
         ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: the best there is')
     threads: int = parameter(0, 'threads for the network on the CPU; 0: all cores', 0, 256)
+    spin: bool = parameter(True, 'threads on the CPU stay awake between images: sooner answers, '
+                           'but a core is kept busy; false saves power')
     model_family: str = parameter('auto', 'how to read a foreign model where its shapes do not '
                                   'tell: yolox, yolov5, yolov8, end_to_end, torchvision, '
                                   'fastestdet', live=True)
@@ -47,7 +49,7 @@ RELOADING = ('model', 'model_family', 'input_size', 'labels')
 def options_of(p: DetectorParameters) -> Options:
     """Give what the parameters ask of a detector."""
     return Options(p.score_threshold, p.iou_threshold, p.max_detections, p.classes, p.providers,
-                   p.threads, p.model_family, p.input_size, p.labels)
+                   p.threads, p.model_family, p.input_size, p.labels, p.spin)
 
 
 class DetectorNode(EdgeNode):
