@@ -67,7 +67,7 @@ def test_shared_files_are_found_through_the_environment(folder):
 
 
 def test_colcon_finds_the_project_alone_and_builds_it(tmp_path):
-    colcon = shutil.which('colcon')
+    colcon = shutil.which('colcon', path=f"{PREFIX / 'bin'}{os.pathsep}{os.environ['PATH']}")
     if not colcon or not util.find_spec('colcon_ros'):
         pytest.skip('colcon is not installed')
     listed = subprocess.run([colcon, '--log-base', str(tmp_path), 'list'], cwd=REPOSITORY,
