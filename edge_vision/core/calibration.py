@@ -7,9 +7,8 @@ import os
 from typing import Tuple
 from urllib.parse import unquote, urlsplit
 
-import yaml
-
 from edge_vision.core.errors import UserError
+import yaml
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ def load_calibration(url: str) -> Calibration:
     try:
         with open(path, encoding='utf-8') as file:
             data = yaml.safe_load(file)
+        if min(int(data['image_width']), int(data['image_height'])) < 1:
+            raise ValueError('image_width and image_height must be above 0')
         return Calibration(
             int(data['image_width']), int(data['image_height']),
             str(data.get('distortion_model', 'plumb_bob')),
@@ -62,7 +63,7 @@ def load_calibration(url: str) -> Calibration:
 
 def scale_calibration(calibration: Calibration, width: int, height: int) -> Calibration:
     """Fit a calibration to another size of the same picture (pinhole: rows of k and p scale)."""
-    if (calibration.width, calibration.height) == (width, height) or not calibration.width:
+    if (calibration.width, calibration.height) == (width, height):
         return calibration
     x, y = width / calibration.width, height / calibration.height
     rows = (x, y, 1.0)

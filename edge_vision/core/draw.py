@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 import cv2
-import numpy as np
-
 from edge_vision.core.detections import Detections
+import numpy as np
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Okabe and Ito's palette (2008), told apart by colour-blind people too; as BGR
@@ -38,7 +37,7 @@ def _ink_on(colour) -> Tuple[int, int, int]:
 
 
 def _text(picture, text: str, x: int, y: int, scale: float, paper) -> int:
-    """Write on a filled strip whose top left is x, y, kept inside the picture; gives its height."""
+    """Write on a filled strip at x, y (top left), kept inside the picture; gives its height."""
     thickness = max(1, round(scale * 1.6))
     (width, height), base = cv2.getTextSize(text, FONT, scale, thickness)
     pad = max(2, round(4 * scale))
@@ -66,7 +65,9 @@ def draw(bgr: np.ndarray, detections: Optional[Detections], extras: Extras = Ext
     picture = bgr.copy()
     long_side = max(picture.shape[:2])
     scale, line = max(0.4, long_side / 1100), max(2, round(long_side / 320))
-    for row in range(len(detections) if detections is not None else 0):
+    if detections is None:
+        detections = Detections.empty()
+    for row in range(len(detections)):
         x0, y0, x1, y1 = (int(round(float(v))) for v in detections.xyxy[row])
         track = None if detections.track_ids is None else int(detections.track_ids[row])
         colour = colour_of(int(detections.class_index[row]) if track is None else track)
