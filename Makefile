@@ -19,10 +19,12 @@ export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(FASTDDS_DEFAULT_PROFILES_FILE)
 export SOURCE MODEL PORT ARGS ONNXRUNTIME
 
+PYTHON3 := $(or $(PYTHON),python3)
+
 # $(call in_environment,REQUIREMENT SETS[,COMMAND]): set up what is not, then become the command.
 define in_environment
-@command -v python3 >/dev/null || { echo 'Python 3 is missing: install it with "sudo apt install python3 python3-venv python3-dev".' >&2; exit 1; }
-@exec python3 scripts/setup_env.py --python '$(PYTHON)' $(addprefix --with ,$(1)) -- $(2)
+@command -v '$(PYTHON3)' >/dev/null || { echo '$(PYTHON3) is missing: install it ("sudo apt install python3 python3-venv python3-dev"), or name a Python with PYTHON=.' >&2; exit 1; }
+@exec '$(PYTHON3)' scripts/setup_env.py --python '$(PYTHON)' $(addprefix --with ,$(1)) -- $(2)
 endef
 
 help:
