@@ -7,14 +7,18 @@ that a run that is killed and resumed sees the same pictures as one that is not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
 from edge_vision.core.letterbox import PADDING
 import numpy as np
+from training.patches import add_piece, area, Sample
 
 LEAST_VISIBLE = 0.3  # share of a box that must be in the picture for it to stay a label
+EMPTY_CELLS = 0.12  # of a grid's pictures, so many are drawn from those without an object
+EMPTY_PIECES = 0.4  # and of the pieces pasted on
 LEAST_SIDE = 4.0  # pixels; smaller boxes (geometric mean of the sides) become doubtful
 
 
@@ -23,56 +27,49 @@ class Strength:
     """How strongly to augment; the share of plain pictures rises towards the end of a training."""
 
     grids: tuple[float, ...] = (0.35, 0.4, 0.17, 0.08)  # chance of 1x1, 2x2, 3x3 and 4x4 pictures
-    scale: tuple[float, float] = (
-        0.55,
-        1.8,
-    )  # size of a single picture against the whole, log-uniform
-    scale_in_grid: tuple[float, float] = (0.75, 2.0)  # the same of a picture against its cell
+    scale: tuple[float, float] = (0.55, 1.8)  # of a single picture against the whole
+    scale_in_grid: tuple[float, float] = (0.75, 2.0)  # of a picture against its cell
     stretch: float = 0.2  # greatest change of a picture's aspect
+    pieces: float = 1.5  # mean number of pieces of other pictures, pasted on
     colour: float = 0.8  # chance
     blur: float = 0.12  # chance
     dark: float = 0.12  # chance
     grey: float = 0.05  # chance
 
 
-FINAL = Strength(grids=(0.6, 0.28, 0.08, 0.04), scale=(0.6, 1.5), stretch=0.1)
+FINAL = Strength(grids=(0.6, 0.28, 0.08, 0.04), scale=(0.6, 1.5), stretch=0.1, pieces=0.8)
 
-Sample = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # bgr, xyxy, class_index, weight
+Draw = Callable[[np.random.Generator, float], Sample]
 
 
-def compose(rng: np.random.Generator, pick, size: int, strength: Strength) -> Sample:
+def compose(
+    rng: np.random.Generator, first: Sample, draw: Draw, size: int, strength: Strength
+) -> Sample:
     """
-    Make one training picture of size x size.
+    Make one training picture of size x size, with `first` in it.
 
-    `pick(rng)` gives a Sample of the set. The picture is cut into a grid at uneven places, and
-    each cell shows a part of another picture.
+    `draw(rng, share)` gives any Sample of the set, and one without objects with chance `share`.
+    The picture is cut into a grid at uneven places, and each cell shows a part of another one.
     """
-    grid = 1 + int(
-        rng.choice(len(strength.grids), p=np.array(strength.grids) / sum(strength.grids))
-    )
+    grid = 1 + int(rng.choice(len(strength.grids), p=strength.grids))
+    scales = strength.scale if grid == 1 else strength.scale_in_grid
     canvas = np.full((size, size, 3), PADDING, np.uint8)
     columns, rows = cuts(rng, grid, size), cuts(rng, grid, size)
-    parts = []
+    chosen = int(rng.integers(grid * grid))
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for top, bottom in pairwise(rows):
         for left, right in pairwise(columns):
-            bgr, xyxy, class_index, weight = pick(rng)
-            tile, xyxy, weight = place(
-                rng,
-                bgr,
-                xyxy,
-                weight,
-                (right - left, bottom - top),
-                strength.scale if grid == 1 else strength.scale_in_grid,
-                strength.stretch,
-            )
+            sample = first if len(parts) == chosen else draw(rng, EMPTY_CELLS)
+            cell_wh = right - left, bottom - top
+            tile, xyxy, weight = place(rng, sample, cell_wh, scales, strength.stretch)
             canvas[top:bottom, left:right] = tile
-            parts.append(
-                (xyxy + np.array([left, top, left, top], np.float32), class_index, weight)
-            )
-    xyxy = np.concatenate([p[0] for p in parts])
-    class_index = np.concatenate([p[1] for p in parts])
-    weight = np.concatenate([p[2] for p in parts])
-    side = np.sqrt(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None).prod(1))
+            parts.append((xyxy + np.array((left, top) * 2, np.float32), sample[2], weight))
+    xyxy, class_index, weight = (np.concatenate(part) for part in zip(*parts))
+    picture = canvas, xyxy, class_index, weight
+    for _ in range(int(rng.poisson(strength.pieces))):
+        picture = add_piece(rng, picture, draw(rng, EMPTY_PIECES))
+    canvas, xyxy, class_index, weight = picture
+    side = np.sqrt(area(xyxy))
     weight = np.where(side < LEAST_SIDE, 0.0, weight).astype(np.float32)
     keep = side > 0
     return recolour(rng, canvas, strength), xyxy[keep], class_index[keep], weight[keep]
@@ -86,9 +83,7 @@ def cuts(rng: np.random.Generator, grid: int, size: int) -> list[int]:
 
 def place(
     rng: np.random.Generator,
-    bgr: np.ndarray,
-    xyxy: np.ndarray,
-    weight: np.ndarray,
+    sample: Sample,
     cell_wh: tuple[int, int],
     scales: tuple[float, float],
     stretch: float,
@@ -98,6 +93,7 @@ def place(
 
     Returns the cell's pixels, the boxes in it, and their weights: 0 where too little is seen.
     """
+    bgr, xyxy, _, weight = sample
     height, width = bgr.shape[:2]
     cell_w, cell_h = cell_wh
     fit = min(cell_w / width, cell_h / height)

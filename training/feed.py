@@ -7,12 +7,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
-from training.augment import compose, Sample, Strength
+from training.augment import compose, Strength
 from training.coco import Item, read_bgr
+from training.patches import Sample
 
-EMPTY_SHARE = (
-    0.12  # of the pictures beside the first in a grid, so many are drawn from those without a box
-)
 STEP = 32  # picture sizes are multiples of the coarsest stride
 
 
@@ -35,9 +33,9 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def draw(self, rng: np.random.Generator) -> Sample:
-        """Any picture, the empty ones more often than their share."""
-        if self.empty and rng.random() < EMPTY_SHARE:
+    def draw(self, rng: np.random.Generator, empty_share: float) -> Sample:
+        """Any picture; with the chance `empty_share` one that hardly has an object."""
+        if self.empty and rng.random() < empty_share:
             return self.samples[self.empty[int(rng.integers(len(self.empty)))]]
         return self.samples[int(rng.integers(len(self)))]
 
@@ -51,12 +49,8 @@ class Augmented(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         index, size = key
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        order = [index]
-
-        def pick(rng: np.random.Generator) -> Sample:
-            return self.pictures.samples[order.pop()] if order else self.pictures.draw(rng)
-
-        bgr, xyxy, class_index, weight = compose(rng, pick, size, self.strength)
+        first, draw = self.pictures.samples[index], self.pictures.draw
+        bgr, xyxy, class_index, weight = compose(rng, first, draw, size, self.strength)
         rows = np.concatenate([xyxy, class_index[:, None], weight[:, None]], 1).astype(np.float32)
         return torch.from_numpy(np.ascontiguousarray(bgr)), torch.from_numpy(rows)
 
