@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import logging
+import os
 import signal
 import sys
 import threading
@@ -59,6 +60,10 @@ def run(words: argparse.ArgumentParser, make_nodes: Callable[..., Iterable[EdgeN
     """
     args = sys.argv if args is None else [words.prog, *args]
     faulthandler.enable()
+    # the sources say in a sentence what OpenCV and FFmpeg would tell in ten lines at each try
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
+    if hasattr(cv2, 'setLogLevel'):
+        cv2.setLogLevel(2)
     # one thread: OpenCV's pool would fight with ONNX Runtime's for the same few cores
     cv2.setNumThreads(1)
     logging.getLogger('edge_vision').addHandler(_ToRos())
