@@ -62,8 +62,8 @@ def run(words: argparse.ArgumentParser, make_nodes: Callable[..., Iterable[EdgeN
     faulthandler.enable()
     # the sources say in a sentence what OpenCV and FFmpeg would tell in ten lines at each try
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
-    if hasattr(cv2, 'setLogLevel'):
-        cv2.setLogLevel(2)
+    if hasattr(cv2, 'utils') and hasattr(cv2.utils, 'logging'):  # not in old ones
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     # one thread: OpenCV's pool would fight with ONNX Runtime's for the same few cores
     cv2.setNumThreads(1)
     logging.getLogger('edge_vision').addHandler(_ToRos())
