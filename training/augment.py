@@ -17,6 +17,9 @@ import numpy as np
 from training.patches import add_piece, area, Sample
 
 LEAST_VISIBLE = 0.3  # share of a box that must be in the picture for it to stay a label
+LARGE = 0.12  # or share of the picture that what is left of it must fill
+CLOSE_UP_SIDE = 40  # pixels; smaller objects are too coarse to be shown close up
+CLOSE_UP_SCALE = (0.55, 1.7)  # long side of an object close up, against the picture's
 EMPTY_CELLS = 0.12  # of a grid's pictures, so many are drawn from those without an object
 EMPTY_PIECES = 0.4  # and of the pieces pasted on
 LEAST_SIDE = 4.0  # pixels; smaller boxes (geometric mean of the sides) become doubtful
@@ -29,6 +32,7 @@ class Strength:
     grids: tuple[float, ...] = (0.35, 0.4, 0.17, 0.08)  # chance of 1x1, 2x2, 3x3 and 4x4 pictures
     scale: tuple[float, float] = (0.55, 1.8)  # of a single picture against the whole
     scale_in_grid: tuple[float, float] = (0.75, 2.0)  # of a picture against its cell
+    close_up: float = 0.3  # chance that a single picture shows an object close up
     stretch: float = 0.2  # greatest change of a picture's aspect
     pieces: float = 1.5  # mean number of pieces of other pictures, pasted on
     colour: float = 0.8  # chance
@@ -61,7 +65,9 @@ def compose(
         for left, right in pairwise(columns):
             sample = first if len(parts) == chosen else draw(rng, EMPTY_CELLS)
             cell_wh = right - left, bottom - top
-            tile, xyxy, weight = place(rng, sample, cell_wh, scales, strength.stretch)
+            tile, xyxy, weight = place(
+                rng, sample, cell_wh, scales, strength.stretch, strength.close_up / grid**2
+            )
             canvas[top:bottom, left:right] = tile
             parts.append((xyxy + np.array((left, top) * 2, np.float32), sample[2], weight))
     xyxy, class_index, weight = (np.concatenate(part) for part in zip(*parts))
@@ -87,44 +93,62 @@ def place(
     cell_wh: tuple[int, int],
     scales: tuple[float, float],
     stretch: float,
+    close_up: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    Show a part of a picture, flipped and scaled, in a cell.
+    Show a part of a picture, flipped and scaled, in a cell; with chance `close_up` an object.
 
     Returns the cell's pixels, the boxes in it, and their weights: 0 where too little is seen.
     """
     bgr, xyxy, _, weight = sample
-    height, width = bgr.shape[:2]
     cell_w, cell_h = cell_wh
-    fit = min(cell_w / width, cell_h / height)
-    scale = fit * float(np.exp(rng.uniform(*np.log(scales))))
+    height, width = bgr.shape[:2]
     aspect = float(np.exp(rng.uniform(-stretch, stretch) / 2))
+    scale = min(cell_w / width, cell_h / height) * log_uniform(rng, scales)
+    large = np.flatnonzero((weight > 0.5) & ((xyxy[:, 2:] - xyxy[:, :2]).max(1) >= CLOSE_UP_SIDE))
+    target = None
+    if len(large) and rng.random() < close_up:
+        target = xyxy[rng.choice(large)]
+        scale = max(cell_wh) / (target[2:] - target[:2]).max() * log_uniform(rng, CLOSE_UP_SCALE)
     new_w, new_h = max(8, round(width * scale * aspect)), max(8, round(height * scale / aspect))
-    shrink = new_w < width
-    bgr = cv2.resize(
-        bgr, (new_w, new_h), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    )
-    xyxy = xyxy * np.array([new_w / width, new_h / height] * 2, np.float32)
-    if rng.random() < 0.5:
-        bgr = bgr[:, ::-1]
-        xyxy = np.stack([new_w - xyxy[:, 2], xyxy[:, 1], new_w - xyxy[:, 0], xyxy[:, 3]], 1)
+    zoom = np.array([new_w / width, new_h / height] * 2, np.float32)
+    interpolation = cv2.INTER_AREA if new_w < width else cv2.INTER_LINEAR
+    bgr, xyxy = cv2.resize(bgr, (new_w, new_h), interpolation=interpolation), xyxy * zoom
     x, y = offset(rng, new_w, cell_w), offset(rng, new_h, cell_h)
+    if target is not None:
+        x = towards(rng, new_w, cell_w, target[[0, 2]] * zoom[0], (0.3, 0.7))
+        y = towards(rng, new_h, cell_h, target[[1, 3]] * zoom[1], (0.2, 0.6))
     tile = np.full((cell_h, cell_w, 3), PADDING, np.uint8)
-    tile[max(y, 0) : y + new_h, max(x, 0) : x + new_w] = bgr[
-        max(-y, 0) : cell_h - y, max(-x, 0) : cell_w - x
-    ]
-    moved = xyxy + np.array([x, y, x, y], np.float32)
-    cut = np.clip(moved, 0, np.array([cell_w, cell_h] * 2, np.float32))
-    seen = (cut[:, 2:] - cut[:, :2]).prod(1) / np.maximum(
-        (moved[:, 2:] - moved[:, :2]).prod(1), 1e-6
-    )
-    return tile, cut, np.where(seen < LEAST_VISIBLE, 0.0, weight)
+    part = bgr[max(-y, 0) : cell_h - y, max(-x, 0) : cell_w - x]
+    tile[max(y, 0) : y + new_h, max(x, 0) : x + new_w] = part
+    moved = xyxy + np.array((x, y) * 2, np.float32)
+    cut = np.clip(moved, 0, np.array(cell_wh * 2, np.float32))
+    enough = (area(cut) >= LEAST_VISIBLE * area(moved)) | (area(cut) >= LARGE * cell_w * cell_h)
+    weight = np.where(enough, weight, 0.0)
+    if rng.random() < 0.5:
+        tile = tile[:, ::-1]
+        cut = np.stack([cell_w - cut[:, 2], cut[:, 1], cell_w - cut[:, 0], cut[:, 3]], 1)
+    return tile, cut, weight
+
+
+def log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
+    """Draw a factor, as likely to halve as to double."""
+    return float(np.exp(rng.uniform(*np.log(limits))))
 
 
 def offset(rng: np.random.Generator, length: int, room: int) -> int:
     """Place a length in a room: anywhere in it when it fits, else so that it fills it."""
     low, high = sorted((0, room - length))
     return int(rng.integers(low, high + 1))
+
+
+def towards(
+    rng: np.random.Generator, length: int, room: int, span: np.ndarray, share: tuple[float, float]
+) -> int:
+    """Place a length so that a point within its `span` is in the middle, but still fill it."""
+    point = span[0] + rng.uniform(*share) * (span[1] - span[0])
+    low, high = sorted((0, room - length))
+    return int(np.clip(round(room / 2 - point), low, high))
 
 
 def recolour(rng: np.random.Generator, bgr: np.ndarray, strength: Strength) -> np.ndarray:

@@ -9,8 +9,9 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from training.augment import compose, Strength
 from training.coco import Item, read_bgr
-from training.patches import Sample
+from training.patches import area, Sample
 
+CLOSE_UP = 0.4  # share of a picture that its object takes up
 STEP = 32  # picture sizes are multiples of the coarsest stride
 
 
@@ -28,6 +29,7 @@ class Pictures:
             self.samples.append(
                 (bgr, item.xyxy * np.float32(scale), item.class_index, item.weight)
             )
+        self.samples += [sample for sample in self.samples if fills(sample)]
         self.empty = [i for i, sample in enumerate(self.samples) if not (sample[3] >= 0.3).any()]
 
     def __len__(self) -> int:
@@ -38,6 +40,12 @@ class Pictures:
         if self.empty and rng.random() < empty_share:
             return self.samples[self.empty[int(rng.integers(len(self.empty)))]]
         return self.samples[int(rng.integers(len(self)))]
+
+
+def fills(sample: Sample) -> bool:
+    """Tell whether an object takes up much of the picture; such close-ups are shown twice."""
+    bgr, xyxy, _, weight = sample
+    return bool((area(xyxy[weight > 0.5]) > CLOSE_UP * bgr.shape[0] * bgr.shape[1]).any())
 
 
 class Augmented(Dataset):
