@@ -127,6 +127,8 @@ class Program:
         try:
             return self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # faulthandler writes where each thread is
+            self.process.wait()
             pytest.fail(f'{self.name} has not ended within {limit_s:g} s\n{self.output}')
 
     def stop(self, number=signal.SIGINT, limit_s: float = 20.0) -> int:
@@ -168,6 +170,24 @@ def children_of(pid: int):
         if int(fields[1]) == pid:
             found.append(int(stat.parent.name))
     return found
+
+
+def shared_memory_of(pid: int):
+    """Names of the files in shared memory that the process has mapped, those of tracers aside."""
+    try:
+        lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
+    except OSError:
+        return set()
+    names = {line.split('/dev/shm/', 1)[1].split()[0] for line in lines if '/dev/shm/' in line}
+    return {name for name in names if not name.startswith('lttng-ust-')}
+
+
+def left_behind(names):
+    """Those of the names in shared memory that still exist and that no living process uses."""
+    left = {name for name in names if os.path.exists(f'/dev/shm/{name}')}
+    for process in Path('/proc').glob('[0-9]*'):
+        left -= shared_memory_of(int(process.name))
+    return left
 
 
 def open_files(pid: int):

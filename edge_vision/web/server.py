@@ -38,7 +38,7 @@ class Server:
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._bind(), self._loop).result(10)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot carry
             self.close()
             raise UserError(self._why_not(error)) from error
 
@@ -48,14 +48,16 @@ class Server:
         await site.start()
         self.port = self._runner.addresses[0][1]
 
-    def _why_not(self, error: OSError) -> str:
-        if error.errno == errno.EADDRINUSE:
+    def _why_not(self, error: Exception) -> str:
+        number = getattr(error, 'errno', None)
+        if number == errno.EADDRINUSE:
             return (f'port {self.port} of {self.host} is in use by another program; another '
                     f'port would do, or 0 for any free one')
-        if error.errno == errno.EACCES:
+        if number == errno.EACCES:
             return f'port {self.port} needs more rights; one from 1024 on would do'
-        return (f"the page cannot be served at '{self.host}' port {self.port}: "
-                f'{error.strerror or error}; 127.0.0.1 (this machine) or 0.0.0.0 (all) would do')
+        reason = getattr(error, 'strerror', None) or error
+        return (f"the page cannot be served at '{self.host}' port {self.port}: {reason}; "
+                f'127.0.0.1 (this machine) or 0.0.0.0 (all) would do')
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Close all connections and end the thread."""
