@@ -7,6 +7,8 @@ from typing import Optional, Tuple
 
 import numpy as np
 
+NO_TRACK = 0  # the id of a box that belongs to no confirmed track; tracks count from 1
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -17,7 +19,8 @@ class Detections:
     scores: float32 (N,), 0 to 1.
     class_index: int64 (N,), index into labels.
     labels: the class names of the model.
-    track_ids: int64 (N,) or None, steady from frame to frame where a tracker gave them.
+    track_ids: int64 (N,) or None, steady from frame to frame where a tracker gave them;
+    NO_TRACK for a box that has none (yet).
     """
 
     xyxy: np.ndarray
@@ -54,6 +57,11 @@ class Detections:
         ids = None if self.track_ids is None else self.track_ids[index]
         return replace(self, xyxy=self.xyxy[index], scores=self.scores[index],
                        class_index=self.class_index[index], track_ids=ids)
+
+    def track(self, row: int) -> Optional[int]:
+        """Give the number of one row's track; None where it has none."""
+        number = NO_TRACK if self.track_ids is None else int(self.track_ids[row])
+        return None if number == NO_TRACK else number
 
     def name(self, row: int) -> str:
         """Class name of one row; a class that the labels do not know is named by its number."""

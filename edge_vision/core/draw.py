@@ -69,7 +69,7 @@ def draw(bgr: np.ndarray, detections: Optional[Detections], extras: Extras = Ext
         detections = Detections.empty()
     for row in range(len(detections)):
         x0, y0, x1, y1 = (int(round(float(v))) for v in detections.xyxy[row])
-        track = None if detections.track_ids is None else int(detections.track_ids[row])
+        track = detections.track(row)
         colour = colour_of(int(detections.class_index[row]) if track is None else track)
         cv2.rectangle(picture, (x0, y0), (x1, y1), colour, line)
         name = _ascii(detections.name(row)) + ('' if track is None else f' #{track}')

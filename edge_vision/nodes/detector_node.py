@@ -12,6 +12,7 @@ from edge_vision.core.found import Found
 from edge_vision.core.frame import Frame
 from edge_vision.core.pipeline import Pipeline
 from edge_vision.core.stats import Percentiles, RateMeter
+from edge_vision.core.tracker import LOW_SCORE, Tracker
 from edge_vision.nodes import channels, qos
 from edge_vision.nodes.edge_node import EdgeNode, Health
 from edge_vision.nodes.messages import labels_to_message
@@ -41,15 +42,21 @@ class DetectorParameters:
     input_size: int = parameter(640, 'side of the input of models that leave it open, pixels',
                                 32, 4096, live=True)
     labels: Tuple[str, ...] = parameter((), 'class names of a model that carries none', live=True)
+    track: bool = parameter(True, 'number what is found, the same from frame to frame', live=True)
 
 
 RELOADING = ('model', 'model_family', 'input_size', 'labels')
 
 
 def options_of(p: DetectorParameters) -> Options:
-    """Give what the parameters ask of a detector."""
-    return Options(p.score_threshold, p.iou_threshold, p.max_detections, p.classes, p.providers,
+    """Give what the parameters ask of a detector; the tracker wants to see weak boxes too."""
+    return Options(lowest_score(p), p.iou_threshold, p.max_detections, p.classes, p.providers,
                    p.threads, p.model_family, p.input_size, p.labels, p.spin)
+
+
+def lowest_score(p: DetectorParameters) -> float:
+    """Lowest score that the detector has to give; what is published is score_threshold's."""
+    return min(p.score_threshold, LOW_SCORE) if p.track else p.score_threshold
 
 
 class DetectorNode(EdgeNode):
@@ -63,6 +70,7 @@ class DetectorNode(EdgeNode):
         self._latency_ms = Percentiles()
         self._stages_ms = {}
         self._count = 0
+        self._tracker = Tracker()
         self._found = self.sender(channels.DETECTIONS)
         self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
         self._tell_model(detector)
@@ -81,6 +89,13 @@ class DetectorNode(EdgeNode):
             self._pipeline.put(frame)
 
     def _on_found(self, frame: Frame, detections: Detections, stages_ms) -> None:
+        settings, start_s = self.settings, time.perf_counter()
+        if settings.track:
+            detections = self._tracker.update(detections, frame.stamp_ns / 1e9,
+                                              settings.score_threshold)
+            stages_ms['track'] = 1000 * (time.perf_counter() - start_s)
+        else:  # weak boxes may still be on their way after tracking was turned off
+            detections = detections.select(detections.scores >= settings.score_threshold)
         self._found.send(Found(frame.stamp_ns, frame.frame_id, detections))
         self._latency_ms.add((time.time_ns() - frame.stamp_ns) / 1e6)
         for stage, ms in stages_ms.items():
@@ -101,7 +116,7 @@ class DetectorNode(EdgeNode):
         detector = self._pipeline.detector
         check_classes(new.classes, detector.labels)
         detector.options = replace(
-            detector.options, score_threshold=new.score_threshold,
+            detector.options, score_threshold=lowest_score(new),
             iou_threshold=new.iou_threshold, max_detections=new.max_detections,
             classes=new.classes)
 

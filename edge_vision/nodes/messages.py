@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Sequence, Tuple
 
 from edge_vision.core.calibration import Calibration
-from edge_vision.core.detections import Detections
+from edge_vision.core.detections import Detections, NO_TRACK
 from edge_vision.core.found import Found
 from edge_vision.nodes.stamps import header, stamp_ns_of
 from geometry_msgs.msg import PointStamped
@@ -49,8 +49,8 @@ def found_to_message(found: Found) -> Detection2DArray:
         centre = detection.bbox.center.position
         centre.x, centre.y = (x0 + x1) / 2, (y0 + y1) / 2
         detection.bbox.size_x, detection.bbox.size_y = x1 - x0, y1 - y0
-        if detections.track_ids is not None:
-            detection.id = str(int(detections.track_ids[row]))
+        track = detections.track(row)
+        detection.id = '' if track is None else str(track)
         message.detections.append(detection)
     return message
 
@@ -72,8 +72,8 @@ def message_to_found(message: Detection2DArray) -> Found:
         ids.append(detection.id)
         _check_finite(*xyxy[-1], scores[-1])
     labels = tuple(dict.fromkeys(names))
-    tracks = np.array([int(i) for i in ids], np.int64) if ids and all(
-        i.isdecimal() and len(i) <= TRACK_DIGITS for i in ids) else None
+    tracks = np.array([int(i or NO_TRACK) for i in ids], np.int64) if any(ids) and all(
+        i == '' or (i.isdecimal() and len(i) <= TRACK_DIGITS) for i in ids) else None
     detections = Detections(np.array(xyxy, np.float32).reshape(-1, 4),
                             np.array(scores, np.float32),
                             np.array([labels.index(n) for n in names], np.int64), labels, tracks)

@@ -52,7 +52,7 @@ class Board:
     def found(self, detections: Detections) -> None:
         """Take the newest detections."""
         rows = [{'class': detections.name(i), 'score': round(float(detections.scores[i]), 3),
-                 'track': None if detections.track_ids is None else int(detections.track_ids[i])}
+                 'track': detections.track(i)}
                 for i in range(len(detections))]
         with self._lock:
             self._detections = rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_vision.core.calibration import Calibration
-from edge_vision.core.detections import Detections
+from edge_vision.core.detections import Detections, NO_TRACK
 from edge_vision.core.found import Found
 from edge_vision.nodes import messages
 from geometry_msgs.msg import Point, PointStamped
@@ -87,7 +87,7 @@ def test_a_detection_without_results_is_unknown():
 
 
 @pytest.mark.parametrize('ids', [
-    ('abc',), ('1', ''), ('-1',), ('3f2c',), ('\u00b2',), ('9' * 30,), ('9' * 5000,)])
+    ('abc',), ('1', 'b'), ('-1',), ('3f2c',), ('\u00b2',), ('9' * 30,), ('9' * 5000,)])
 def test_ids_that_are_no_track_numbers_are_left_out(ids):
     assert messages.message_to_found(foreign(*ids)).detections.track_ids is None
 
@@ -139,3 +139,11 @@ def test_point_and_text():
 def test_a_point_that_is_nowhere_is_refused():
     with pytest.raises(ValueError, match='finite'):
         messages.point_of(PointStamped(point=Point(x=float('inf'))))
+
+
+def test_a_box_without_a_track_yet_stands_beside_those_that_have_one():
+    found = detections([(1, 2, 3, 4, 0.75, 0), (5, 6, 7, 8, 0.5, 0)], tracks=[12, NO_TRACK])
+    message = messages.found_to_message(Found(0, '', found))
+    assert [one.id for one in message.detections] == ['12', '']
+    back = messages.message_to_found(message).detections
+    assert [back.track(0), back.track(1)] == [12, None]
