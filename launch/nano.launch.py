@@ -37,14 +37,14 @@ def is_true(context, name):
     return text in ('true', '1')
 
 
-def overrides(context, nodes):
+def settings(context, nodes):
     """
-    ROS arguments for the launch arguments that are set.
+    ROS arguments: the file, and after it, so that they win, the launch arguments that are set.
 
     Given as `-p node:name:=value`, so that in one process each reaches its own node only, and
     with quotes, as YAML would take 0 for a number and demo: for a mapping.
     """
-    words = []
+    words = ['--params-file', LaunchConfiguration('params_file').perform(context)]
     for argument, (node, parameter) in SHORTCUTS.items():
         value = LaunchConfiguration(argument).perform(context)
         if value and node in nodes:
@@ -66,17 +66,16 @@ def start(context):
               if name == 'detector' or is_true(context, f'use_{name}')]
     common = {
         'package': 'edge_vision', 'output': 'screen', 'emulate_tty': True,
-        'namespace': LaunchConfiguration('namespace').perform(context),
-        'parameters': [LaunchConfiguration('params_file').perform(context)]}
+        'namespace': LaunchConfiguration('namespace').perform(context)}
     if is_true(context, 'composed'):
         without = [name for name in NODES if name not in wanted]
         arguments = ['--without', *without] if without else []
         return [Node(executable='nano', arguments=arguments,
-                     ros_arguments=overrides(context, wanted),
+                     ros_arguments=settings(context, wanted),
                      on_exit=Shutdown(reason='edge_vision has ended'), **common)]
     # a process that dies comes back, unless it was used wrongly
     return [Node(executable=f'{name}_node', respawn=True, respawn_delay=2.0, on_exit=end_if_misused,
-                 ros_arguments=overrides(context, [name]), **common) for name in wanted]
+                 ros_arguments=settings(context, [name]), **common) for name in wanted]
 
 
 def generate_launch_description():
