@@ -19,6 +19,9 @@ export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(FASTDDS_DEFAULT_PROFILES_FILE)
 export SOURCE MODEL PORT ARGS ONNXRUNTIME
 
+# The tests start make themselves, and theirs has to see none of what this one was given.
+BARE := env -u ARGS -u SOURCE -u MODEL -u PORT -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
+
 PYTHON3 := $(or $(PYTHON),python3)
 
 # $(call in_environment,REQUIREMENT SETS[,COMMAND]): set up what is not, then become the command.
@@ -35,10 +38,10 @@ run:
 
 test: EXTRAS ?= training
 test:
-	$(call in_environment,test $(EXTRAS),python -m pytest $(ARGS))
+	$(call in_environment,test $(EXTRAS),$(BARE) python -m pytest $(ARGS))
 
 bench:
-	$(call in_environment,test $(EXTRAS),python -m bench $(ARGS))
+	$(call in_environment,test $(EXTRAS),$(BARE) python -m bench $(ARGS))
 
 lint:
 	$(call in_environment,lint,sh scripts/lint.sh)

@@ -18,12 +18,21 @@ MODULES = {'opencv-python-headless': 'cv2', 'pyyaml': 'yaml', 'pillow': 'PIL'}
 
 
 def install(plan: Plan, what: str, files: Sequence[str]) -> None:
+    """Install requirement files; beside a ROS 2 of the machine, what they name and it lacks."""
+    if not plan.sourced:
+        install_all(plan, what, files)
+        return
+    names = missing(plan, files)
+    if names:
+        remove_halves(plan)
+        pip(plan, what, 'install', '-c', constraints(plan), *names)
+
+
+def install_all(plan: Plan, what: str, files: Sequence[str]) -> None:
     """Install requirement files, held by the constraints."""
     remove_halves(plan)
-    arguments = missing(plan, files) if plan.sourced else [
-        word for path in files for word in ('-r', path)]
-    if arguments:
-        pip(plan, what, 'install', '-c', constraints(plan), *arguments)
+    words = [word for path in files for word in ('-r', path)]
+    pip(plan, what, 'install', '-c', constraints(plan), *words)
 
 
 def install_onnxruntime(plan: Plan) -> None:

@@ -38,7 +38,9 @@ def steps(plan: Plan) -> List[Step]:
         made.append(Step(name, title, lambda plan: packages.install(plan, title, files),
                          files + [constraints]))
 
-    requirements('build', 'build tools', 'build')
+    build = plan.path('requirements/build.txt')
+    made.append(Step('build', 'build tools', lambda plan: packages.install_all(
+        plan, 'the build tools', [build]), [build]))
     if not plan.sourced:
         made.append(Step(
             'ros', 'ROS 2 wheels', lambda plan: packages.install(plan, 'the ROS 2 wheels', [ros]),
