@@ -61,7 +61,7 @@ class Pace:
     def __init__(self, stop: threading.Event):
         """Start the clock with the first `wait_until`."""
         self._stop = stop
-        self._start_s = None
+        self._start_s: Optional[float] = None
 
     def lateness_s(self, due_s: float) -> float:
         """Seconds since the moment `due_s` after the first picture; negative if it is to come."""
@@ -72,8 +72,8 @@ class Pace:
 
     def wait_until(self, due_s: float) -> None:
         """Wait until `due_s` seconds after the first picture, or until told to stop."""
-        early_s = -self.lateness_s(due_s)
-        if early_s > 0:
-            self._stop.wait(early_s)
-        elif early_s < -1.0:  # far behind (the machine slept): go on from here, do not race
-            self._start_s -= early_s
+        late_s = self.lateness_s(due_s)
+        if late_s < 0:
+            self._stop.wait(-late_s)
+        elif late_s > 1.0:  # far behind (the machine slept): go on from here, do not race
+            self._start_s = time.monotonic() - due_s

@@ -50,7 +50,7 @@ def view_at(t_s: float, size_wh) -> Tuple[Tuple[int, int], Tuple[int, int]]:
     Give what the camera sees at t_s: the scene's size (w, h) for its zoom, left and top in it.
 
     The view zooms between all of the scene's height and 80 % of it, and wanders on a Lissajous
-    figure around the middle, where the person stays in sight.
+    figure around the middle, by a part of its own width: the person stays in sight.
     """
     phase = 2 * math.pi * t_s / PERIOD_S
     cover = max(size_wh[0] / SCENE_WH[0], size_wh[1] / SCENE_WH[1])
@@ -58,7 +58,8 @@ def view_at(t_s: float, size_wh) -> Tuple[Tuple[int, int], Tuple[int, int]]:
     # in steps: between two of them a picture is a mere cut-out, which costs next to nothing
     width = max(size_wh[0], ZOOM_STEP_PX * math.ceil(SCENE_WH[0] * zoom / ZOOM_STEP_PX))
     height = max(size_wh[1], math.ceil(SCENE_WH[1] * width / SCENE_WH[0]))
-    left = (width - size_wh[0]) * (0.5 + 0.35 * math.sin(phase))
+    swing_x = min(0.35 * (width - size_wh[0]), 0.25 * size_wh[0])
+    left = (width - size_wh[0]) / 2 + swing_x * math.sin(phase)
     # the face is in the upper half of the photograph: stay with it
     top = (height - size_wh[1]) * (0.3 + 0.3 * math.sin(2 * phase))
     return (width, height), (round(left), round(top))

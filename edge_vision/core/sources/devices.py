@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import cv2
+from edge_vision.core.sources.base import Captured, Source, SourceLost
 import numpy as np
 
-from edge_vision.core.sources.base import Captured, Source, SourceLost
+MOST_DAMAGED = 10  # pictures in a row; many USB cameras begin with a broken one or two
 
 
 def decode_v4l2(raw: np.ndarray, size_wh):
@@ -16,15 +18,18 @@ def decode_v4l2(raw: np.ndarray, size_wh):
     Give the picture that a V4L2 buffer holds, as (bgr, jpeg or None).
 
     raw: what OpenCV returns with the conversion to BGR off: a row of JPEG bytes, YUYV as
-    uint8 (H, W, 2), or BGR where the back end converts all the same.
+    uint8 (H, W, 2), or BGR where the back end converts all the same. Raises SourceLost for
+    anything else.
     """
     if raw.ndim == 3 and raw.shape[2] == 3:
         return raw, None
+    if raw.ndim == 3 and raw.shape[2] == 2:
+        return cv2.cvtColor(raw, cv2.COLOR_YUV2BGR_YUYV), None
     if raw.size > 2 and tuple(raw.reshape(-1)[:2]) == (0xFF, 0xD8):
         # the buffer is longer than the JPEG in it: cut at the last end marker
         data = raw.tobytes()
-        data = data[:data.rfind(b'\xff\xd9') + 2] or data
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        data = data[:data.rfind(b'\xff\xd9') + 2]
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
         if bgr is None:
             raise SourceLost('the camera delivered a damaged JPEG')
         return bgr, data
@@ -43,7 +48,7 @@ class V4l2Source(Source):
         self._device = device
         self._size_wh = size_wh
         self._fps = fps
-        self._capture = None
+        self._capture: Any = None  # cv2.VideoCapture while open
 
     def open(self, stop: threading.Event) -> None:
         """Open the device, ask for the settings and read back what it chose."""
@@ -51,30 +56,41 @@ class V4l2Source(Source):
         if not capture.isOpened():
             raise SourceLost(f'camera {self._device} cannot be opened: unplugged, used by '
                              f'another program, or not permitted (group video)')
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*'MJPG'))
+        capture.set(cv2.CAP_PROP_FOURCC, int.from_bytes(b'MJPG', 'little'))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size_wh[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size_wh[1])
         if self._fps:
             capture.set(cv2.CAP_PROP_FPS, self._fps)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         self._real_wh = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
                          int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
         code = int(capture.get(cv2.CAP_PROP_FOURCC))
-        fourcc = code.to_bytes(4, 'little').decode('ascii', 'replace')
+        fourcc = (code & 0xFFFFFFFF).to_bytes(4, 'little').decode('ascii', 'replace')
+        if fourcc in ('MJPG', 'YUYV'):  # all others OpenCV turns into BGR
+            capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        self._damaged = 0
         self.description = (f'camera {self._device}, {self._real_wh[0]}x{self._real_wh[1]} '
                             f'{fourcc} at {capture.get(cv2.CAP_PROP_FPS):g} frames/s')
 
     def read(self) -> Captured:
         """Wait for the next picture of the camera."""
-        if not self._capture.grab():
-            raise SourceLost(f'camera {self._device} stopped delivering pictures')
-        stamp_ns = time.time_ns()
-        ok, raw = self._capture.retrieve()
-        if not ok:
-            raise SourceLost(f'camera {self._device} delivered an empty picture')
-        bgr, jpeg = decode_v4l2(raw, self._real_wh)
-        return Captured(bgr, stamp_ns, jpeg)
+        while True:
+            if not self._capture.grab():
+                raise SourceLost(f'camera {self._device} stopped delivering pictures')
+            stamp_ns = time.time_ns()
+            try:
+                ok, raw = self._capture.retrieve()
+                if not ok:
+                    raise SourceLost(f'camera {self._device} delivered an empty picture')
+                bgr, jpeg = decode_v4l2(raw, self._real_wh)
+            except SourceLost:
+                self._damaged += 1
+                self.skipped += 1
+                if self._damaged > MOST_DAMAGED:
+                    raise
+                continue
+            self._damaged = 0
+            return Captured(bgr, stamp_ns, jpeg)
 
     def close(self) -> None:
         """Let go of the device."""
@@ -92,7 +108,7 @@ def csi_pipeline(sensor_id: int, size_wh, fps: float) -> str:
     width, height = size_wh
     return (f'nvarguscamerasrc sensor-id={sensor_id} ! '
             f'video/x-raw(memory:NVMM), width={width}, height={height}, '
-            f'framerate={int(fps or 30)}/1, format=NV12 ! '
+            f'framerate={max(1, round(fps or 30))}/1, format=NV12 ! '
             f'nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! '
             f'video/x-raw, format=BGR ! appsink drop=true max-buffers=1 sync=false')
 
@@ -110,7 +126,7 @@ class GstreamerSource(Source):
         """Run `pipeline`; `name` is what the user called it."""
         self._pipeline = pipeline
         self._name = name
-        self._capture = None
+        self._capture: Any = None  # cv2.VideoCapture while open
 
     def open(self, stop: threading.Event) -> None:
         """Start the pipeline."""

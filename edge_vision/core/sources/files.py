@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 import threading
 import time
-from typing import Sequence
+from typing import Any, Sequence, Set
 
 import cv2
-
 from edge_vision.core.sources.base import Captured, EndOfSource, Pace, Source, SourceLost
 
 
@@ -20,11 +19,12 @@ class VideoSource(Source):
         self._path = path
         self._fps = fps
         self._loop = loop
-        self._capture = None
+        self._capture: Any = None  # cv2.VideoCapture while open
 
     def open(self, stop: threading.Event) -> None:
         """Open the file; SourceLost where it is no video."""
-        self._stop = stop
+        self._pace = Pace(stop)
+        self._due_s = self._started_s = 0.0
         self._rewind()
         get = self._capture.get
         self._file_fps = get(cv2.CAP_PROP_FPS) or 30.0
@@ -40,34 +40,35 @@ class VideoSource(Source):
         if not self._capture.isOpened():
             raise SourceLost(f'{self._path} is damaged or in no video format that FFmpeg knows '
                              f'(MP4, MKV, AVI, WebM)')
-        self._pace = Pace(self._stop)
-        self._count = 0
+        self._count = 0  # pictures since the start of the file
 
-    def _due_s(self) -> float:
+    def _position_s(self) -> float:
         if self._fps:
             return self._count / self._fps
         position_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         return position_s if position_s > 0 else self._count / self._file_fps
 
     def read(self) -> Captured:
-        """Wait for the next picture's moment; late pictures are passed over, not decoded."""
+        """Wait for the next picture's moment; late pictures are passed over, not converted."""
         for _ in range(2):
             while self._capture.grab():
-                due_s = self._due_s()
+                self._due_s = self._started_s + self._position_s()
                 self._count += 1
-                if self._count > 1 and self._pace.lateness_s(due_s) > 0.1:
+                late = self._count > 1 and self._pace.lateness_s(self._due_s) > 0.1
+                if late and self._count % 10:  # now and then one all the same, however slow we are
                     self.skipped += 1
-                    if self._count % 10:  # now and then one all the same, however slow we are
-                        continue
+                    continue
                 ok, bgr = self._capture.retrieve()
                 if not ok:
                     continue
-                self._pace.wait_until(due_s)
+                self._pace.wait_until(self._due_s)
                 return Captured(bgr, time.time_ns())
             if self._count == 0:
                 raise SourceLost(f'{self._path} has no picture that can be decoded')
             if not self._loop:
                 raise EndOfSource(f'{self._path} is at its end')
+            # the last picture stays as long as the others did
+            self._started_s = self._due_s + 1 / (self._fps or self._file_fps)
             self._rewind()
         raise SourceLost(f'{self._path} has no picture that can be decoded')
 
@@ -91,7 +92,7 @@ class ImagesSource(Source):
         """Start with the first image."""
         self._pace = Pace(stop)
         self._count = 0
-        self._unreadable = set()
+        self._unreadable: Set[str] = set()
         self.description = f'{len(self._paths)} images at {self._fps:g} pictures/s'
 
     def read(self) -> Captured:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import base64
+from http.client import HTTPException
 import os
+import re
 import threading
 import time
-from urllib.error import URLError
+from typing import Any, List
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 import cv2
-import numpy as np
-
 from edge_vision.core.sources.base import Captured, Pace, Source, SourceLost
+import numpy as np
 
 TIMEOUT_S = 5.0  # a camera that is silent for longer is taken for lost
 MOST_BYTES = 32 * 1024 * 1024  # no single JPEG of a camera is larger
-CHUNK_BYTES = 16384
+MOST_HEAD_BYTES = 64 * 1024  # between two JPEGs of a stream stand a few lines
+CHUNK_BYTES = 256 * 1024  # more than one picture, so that a slow reader gets to the newest
+MOST_DAMAGED = 10  # pictures in a row
 
 
 def without_password(url: str) -> str:
     """Hide the user and password of a URL, for logs and messages."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))
+    return re.sub(r'(?<=//)[^/?#]*@', '', url)
 
 
 def open_url(url: str):
@@ -37,17 +40,22 @@ def open_url(url: str):
                    timeout=TIMEOUT_S)
 
 
+END_OF_PART = re.compile(rb'\xff\xd9(?:\r\n|\n|--)')
+
+
 class JpegSplitter:
     """
     Cuts a multipart/x-mixed-replace body into its JPEGs.
 
     Where a part has a Content-Length it is trusted; otherwise the part is cut at the end
-    marker (FF D9) that comes before the next boundary or header, as cameras without one do.
+    marker (FF D9) that a line end or a boundary follows: one within the picture, of a thumbnail,
+    is followed by neither.
     """
 
     def __init__(self):
         """Start with nothing received."""
         self._buffer = bytearray()
+        self._searched = 0  # bytes of the buffer that hold no end marker
 
     def feed(self, data: bytes):
         """Take what arrived and return the JPEGs that are now complete, oldest first."""
@@ -59,11 +67,13 @@ class JpegSplitter:
                 break
             found.append(jpeg)
         if len(self._buffer) > MOST_BYTES:
-            raise SourceLost(f'no end of a JPEG in {MOST_BYTES >> 20} MiB: not an MJPEG camera')
+            raise SourceLost(f'not an MJPEG camera: no end of a JPEG in {MOST_BYTES >> 20} MiB')
         return found
 
     def _cut(self):
         start = self._buffer.find(b'\xff\xd8')
+        if start > MOST_HEAD_BYTES or (start < 0 and len(self._buffer) > MOST_HEAD_BYTES):
+            raise SourceLost('not an MJPEG camera: there is no JPEG in what it sends')
         if start < 0:
             return None
         length = self._content_length(bytes(self._buffer[:start]))
@@ -72,19 +82,19 @@ class JpegSplitter:
             if len(self._buffer) < end:
                 return None
         else:
-            # the end marker may also stand inside (a thumbnail): want a boundary behind it
-            marker = self._buffer.find(b'\xff\xd9\r\n', start)
-            marker = marker if marker >= 0 else self._buffer.find(b'\xff\xd9--', start)
-            if marker < 0:
+            match = END_OF_PART.search(self._buffer, max(start, self._searched))
+            if match is None:
+                self._searched = max(start, len(self._buffer) - 3)
                 return None
-            end = marker + 2
+            end = match.start() + 2
         jpeg = bytes(self._buffer[start:end])
         del self._buffer[:end]
+        self._searched = 0
         return jpeg
 
     @staticmethod
     def _content_length(head: bytes) -> int:
-        for line in reversed(head.split(b'\r\n')):
+        for line in reversed(head.split(b'\n')):
             name, _, value = line.partition(b':')
             if name.strip().lower() == b'content-length' and value.strip().isdigit():
                 return int(value)
@@ -99,13 +109,13 @@ class HttpSource(Source):
         self._url = url
         self._name = without_password(url)
         self._fps = fps or 5.0
-        self._response = None
+        self._response: Any = None  # http.client.HTTPResponse while open
 
     def open(self, stop: threading.Event) -> None:
         """Connect and see what the camera delivers."""
+        self._stop = stop
         self._pace = Pace(stop)
-        self._count = 0
-        self._pending = []
+        self._count = self._damaged = 0
         self._splitter = JpegSplitter()
         self._stream = self._connect() == 'multipart/x-mixed-replace'
         self.description = f'{"MJPEG stream" if self._stream else "pictures"} of {self._name}'
@@ -114,7 +124,12 @@ class HttpSource(Source):
         self.close()
         try:
             self._response = open_url(self._url)
-        except (URLError, OSError, ValueError) as error:
+        except HTTPError as error:
+            error.close()
+            hint = ' (the URL may carry user:password@)' if error.code == 401 else ''
+            raise SourceLost(
+                f'{self._name} answers {error.code} {error.reason}{hint}') from error
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, 'reason', None) or error
             raise SourceLost(f'{self._name} does not answer: {reason}') from error
         kind = self._response.headers.get_content_type()
@@ -123,23 +138,34 @@ class HttpSource(Source):
         raise SourceLost(f'{self._name} delivers {kind}, not an MJPEG stream or a JPEG')
 
     def read(self) -> Captured:
-        """Wait for the newest JPEG and decode it."""
-        jpeg, stamp_ns = self._next_of_stream() if self._stream else self._next_still()
-        bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise SourceLost(f'{self._name} delivered a damaged JPEG')
-        return Captured(bgr, stamp_ns, jpeg)
+        """Wait for the newest JPEG and decode it; a damaged one now and then is passed over."""
+        while True:
+            jpeg, stamp_ns = self._next_of_stream() if self._stream else self._next_still()
+            bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
+            if bgr is not None:
+                self._damaged = 0
+                return Captured(bgr, stamp_ns, jpeg)
+            self._damaged += 1
+            self.skipped += 1
+            if self._damaged > MOST_DAMAGED or self._stop.is_set():
+                raise SourceLost(f'{self._name} delivers damaged JPEGs')
 
     def _next_of_stream(self):
-        found = []
+        found: List[bytes] = []
+        give_up_s = time.monotonic() + TIMEOUT_S
         while not found:
+            if time.monotonic() > give_up_s or self._stop.is_set():
+                raise SourceLost(f'{self._name} sent no whole picture in {TIMEOUT_S:g} s')
             try:
                 data = self._response.read1(CHUNK_BYTES)
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 raise SourceLost(f'{self._name} fell silent: {error}') from error
             if not data:
                 raise SourceLost(f'{self._name} closed the stream')
-            found = self._splitter.feed(data)
+            try:
+                found = self._splitter.feed(data)
+            except SourceLost as error:
+                raise SourceLost(f'{self._name} is {error}') from error
         self.skipped += len(found) - 1
         return found[-1], time.time_ns()
 
@@ -150,7 +176,7 @@ class HttpSource(Source):
         self._count += 1
         try:
             return self._response.read(MOST_BYTES), time.time_ns()
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise SourceLost(f'{self._name} fell silent: {error}') from error
 
     def close(self) -> None:
@@ -167,7 +193,7 @@ class FfmpegSource(Source):
         """Read `url`, over TCP: UDP loses whole pictures on a wireless network."""
         self._url = url
         self._name = without_password(url)
-        self._capture = None
+        self._capture: Any = None  # cv2.VideoCapture while open
 
     def open(self, stop: threading.Event) -> None:
         """Connect, waiting TIMEOUT_S at most."""

@@ -8,14 +8,19 @@ import os
 from pathlib import Path
 import re
 import threading
+from urllib.parse import unquote, urlsplit
 
 from edge_vision.core.errors import UserError
-from edge_vision.core.sources.base import Source, SourceLost
+from edge_vision.core.sources.base import EndOfSource, Source, SourceLost
 from edge_vision.core.sources.demo import DemoSource
 from edge_vision.core.sources.devices import (
-    csi_pipeline, GstreamerSource, has_gstreamer, V4l2Source)
+    csi_pipeline,
+    GstreamerSource,
+    has_gstreamer,
+    V4l2Source,
+)
 from edge_vision.core.sources.files import ImagesSource, VideoSource
-from edge_vision.core.sources.network import FfmpegSource, HttpSource
+from edge_vision.core.sources.network import FfmpegSource, HttpSource, without_password
 
 WHAT_WOULD_DO = ('demo: (embedded picture), 0 or /dev/video0 (camera), csi:0 (Jetson CSI), '
                  'rtsp://... or http://... (network camera), a video file, a folder or a glob '
@@ -70,24 +75,23 @@ def parse_source(text: str, settings: Settings = Settings()) -> Source:
     scheme, a missing file or device, a folder without images.
     """
     text = text.strip()
-    scheme = re.match(r'([a-zA-Z][a-zA-Z0-9+.-]+):', text)
-    scheme = scheme.group(1).lower() if scheme and not os.path.exists(text) else ''
+    match = re.match(r'([a-zA-Z][a-zA-Z0-9+.-]+):', text)
+    scheme = match.group(1).lower() if match and not os.path.exists(text) else ''
     if text == 'demo' or scheme == 'demo':
         return DemoSource((settings.width, settings.height), settings.fps or 30.0)
-    if text.isdigit() or text.startswith('/dev/'):
+    if text.isdecimal() or text.startswith('/dev/'):
         return _device(text, settings)
     if text == 'csi' or scheme == 'csi':
         return _csi(text, settings)
-    if scheme in ('http', 'https'):
-        return HttpSource(text, settings.fps)
-    if scheme in ('rtsp', 'rtsps', 'rtmp', 'udp', 'tcp', 'srt'):
-        return FfmpegSource(text)
-    if scheme == 'file':
-        text = text[len('file:'):].replace('//', '/', 1) or '/'
-    elif scheme:
+    if scheme in ('http', 'https', 'rtsp', 'rtsps', 'rtmp', 'udp', 'tcp', 'srt'):
+        _check_host(text)
+        return HttpSource(text, settings.fps) if 'http' in scheme else FfmpegSource(text)
+    if scheme and scheme != 'file':
         raise _no_such(text, f"has the unknown scheme '{scheme}:'")
-    path = os.path.expanduser(text)
+    path = unquote(urlsplit(text).path) if scheme else os.path.expanduser(text)
     if os.path.isdir(path):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise _no_such(text, 'is a folder that this user may not read')
         images = _images_of(os.path.join(path, name) for name in os.listdir(path))
         if not images:
             raise _no_such(text, 'is a folder without images')
@@ -103,14 +107,36 @@ def parse_source(text: str, settings: Settings = Settings()) -> Source:
         raise _no_such(text, 'may not be read by this user')
     if Path(path).suffix.lower() in IMAGE_ENDINGS:
         return ImagesSource([path], settings.fps, settings.loop)
-    return _video(text, path, settings)
+    return _video(text, os.path.abspath(path), settings)  # FFmpeg takes a:b for a protocol
+
+
+def _check_host(text: str) -> None:
+    try:
+        parts = urlsplit(text)
+        fits = bool(parts.hostname) and parts.port != 0  # asking for a wrong port raises
+    except ValueError:
+        fits = False
+    if not fits or re.search(r'\s', text):
+        raise _no_such(without_password(text), 'is no address, as rtsp://host:554/path is one')
+
+
+def _is_text(path: str) -> bool:
+    with open(path, 'rb') as file:
+        head = file.read(1024)
+    try:
+        return b'\0' not in head and bool(head.decode('utf-8'))
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4 and len(head) == 1024  # cut within a letter
 
 
 def _video(text: str, path: str, settings: Settings) -> Source:
+    if _is_text(path):  # FFmpeg would show its letters as a video
+        raise _no_such(text, 'is a text file')
     video = VideoSource(path, settings.fps, settings.loop)
     try:
         video.open(threading.Event())  # a file that is no video now will never be one
-    except SourceLost as error:
+        video.read()
+    except (SourceLost, EndOfSource) as error:
         raise _no_such(text, f'cannot be played: {error}') from error
     finally:
         video.close()
