@@ -48,7 +48,10 @@ class Decoded(nn.Module):
         self.centres, self.strides = cells(size)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        raw = self.model(image.permute(0, 3, 1, 2).float())
+        maps = self.model.maps(image.permute(0, 3, 1, 2).float())
+        # Plain numbers give a plain Reshape, where flatten() would give five nodes.
+        flat = [m.reshape(1, 4 + self.model.classes, -1) for m in maps]
+        raw = torch.cat(flat, 2).transpose(1, 2)
         return decode_xyxy(raw, self.centres, self.strides), raw[..., 4:].sigmoid().transpose(1, 2)
 
 
@@ -87,7 +90,9 @@ def add_suppression(graph: onnx.GraphProto) -> None:
         graph.initializer.append(numpy_helper.from_array(value, name))
 
     def add(kind: str, inputs: str, output: str, **attributes: Any) -> None:
-        graph.node.append(helper.make_node(kind, inputs.split(), [output], **attributes))
+        graph.node.append(
+            helper.make_node(kind, inputs.split(), [output], name=output, **attributes)
+        )
 
     # The operator reads corners as y x y x; overlaps are the same with the axes swapped.
     thresholds = 'max_detections iou_threshold score_threshold'
@@ -102,7 +107,9 @@ def add_suppression(graph: onnx.GraphProto) -> None:
     add('Shape', 'nms/score', 'nms/count')
     add('Min', 'nms/count max_detections', 'nms/most')
     graph.node.append(
-        helper.make_node('TopK', ['nms/score', 'nms/most'], ['nms/best', 'nms/order'], axis=0)
+        helper.make_node(
+            'TopK', ['nms/score', 'nms/most'], ['nms/best', 'nms/order'], 'nms/best', axis=0
+        )
     )
     add('Gather', 'nms/cell_column nms/order', 'nms/best_cell_column')
     add('Reshape', 'nms/best_cell_column nms/-1', 'nms/best_cell')

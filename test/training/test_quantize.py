@@ -1,0 +1,88 @@
+"""Quantized model files: the same contract, nearly the same boxes."""
+
+# ruff: noqa: E402 (what is missing skips the file before the imports fail)
+
+from __future__ import annotations
+
+from edge_vision.core.errors import UserError
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('pycocotools')
+
+from training.average import settle_batch_norm
+from training.coco import read_coco
+from training.export_onnx import build_onnx
+from training.network import BASE_WIDTHS, Detector
+from training.parity import open_session
+from training.quantize import float_nodes, int8_within, parts_of, to_float16, to_int8
+
+NARROW = {name: [16] * len(row) for name, row in BASE_WIDTHS.items()}
+
+
+@pytest.fixture
+def exported():
+    torch.manual_seed(0)
+    model = Detector(NARROW, 1)
+    settle_batch_norm(model, [torch.rand(4, 3, 96, 96)])
+    return build_onnx(model.eval(), 96, ['person'])
+
+
+def contract(model) -> tuple:
+    session = open_session(model)
+    inputs = [(i.name, i.type, i.shape) for i in session.get_inputs()]
+    metadata = session.get_modelmeta().custom_metadata_map
+    opset = [(o.domain, o.version) for o in model.opset_import]
+    return inputs, [o.name for o in session.get_outputs()], metadata, opset, model.ir_version
+
+
+def best_box(model) -> np.ndarray:
+    bgr = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), dtype=np.uint8)
+    feeds = {'image': bgr, 'score_threshold': np.zeros(1, np.float32)}
+    return open_session(model).run(None, feeds)[0][0]
+
+
+def test_float16_halves_the_file(exported):
+    half = to_float16(exported)
+    weights = sum(len(t.raw_data) for t in exported.graph.initializer)
+    halved = sum(len(t.raw_data) for t in half.graph.initializer)
+    assert halved / weights == pytest.approx(0.5, abs=0.1)
+    assert contract(half) == contract(exported)
+    assert best_box(half)[:4] == pytest.approx(best_box(exported)[:4], abs=2.0)
+
+
+def test_int8_is_qdq_and_keeps_the_contract(exported, toy):
+    done = to_int8(exported, read_coco(toy), 4)
+    assert contract(done) == contract(exported)
+    kinds = [node.op_type for node in done.graph.node]
+    assert {'QuantizeLinear', 'DequantizeLinear'} <= set(kinds)
+    axes = [n for n in done.graph.node if n.op_type == 'DequantizeLinear' and n.attribute]
+    assert len(axes) > 20  # weights are quantized per channel
+    assert best_box(done)[4] == pytest.approx(best_box(exported)[4], abs=0.01)
+
+
+def test_outputs_and_named_parts_stay_in_float(exported, toy):
+    parts = parts_of(exported)
+    assert parts[0] == 'stem' and 'head8' in parts
+    kept = float_nodes(exported, ['head16'])
+    assert any('head8/class_out' in name for name in kept)
+    assert any('head16/stem' in name for name in kept)
+    assert not any('head8/stem' in name for name in kept)
+    less = to_int8(exported, read_coco(toy), 4, keep=parts)
+    assert 'Conv' in {node.op_type for node in less.graph.node}
+    assert 'DequantizeLinear' not in {node.op_type for node in less.graph.node}
+
+
+def test_a_budget_that_nothing_meets_leaves_all_in_float(exported, toy, monkeypatch):
+    monkeypatch.setattr('training.quantize.parts_of', lambda model: ['stem', 'head8'])
+    images = read_coco(toy)
+    _, keep = int8_within(exported, images, images, 2, -2.0, [])
+    assert sorted(keep) == ['head8', 'stem']
+
+
+def test_another_model_is_refused():
+    graph = onnx.helper.make_graph([], 'none', [], [])
+    with pytest.raises(UserError, match='no output convolutions'):
+        float_nodes(onnx.helper.make_model(graph), [])
