@@ -1,6 +1,7 @@
 """Starts edge_vision: in one process, or each node in a process of its own."""
 
 import os
+import sys
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
@@ -54,10 +55,17 @@ def settings(context, nodes):
 
 
 def end_if_misused(event, context):
-    """End all when a node ended with a sentence about a mistake of the user (exit code 2)."""
-    if event.returncode == WRONG_USE:
-        return Shutdown(reason=f'{event.process_name} cannot run like this')
-    return None
+    """End all, with exit code 1, after a node's sentence about a mistake of the user."""
+    if event.returncode == WRONG_USE and not context.is_shutdown:
+        raise RuntimeError(f'{event.process_name} cannot run like this, see its line above')
+
+
+def end_all(event, context):
+    """End with the only process, and with exit code 1 unless it ended well."""
+    end_if_misused(event, context)
+    if event.returncode and not context.is_shutdown:
+        raise RuntimeError(f'{event.process_name} died with exit code {event.returncode}')
+    return Shutdown(reason='edge_vision has ended')
 
 
 def start(context):
@@ -65,14 +73,15 @@ def start(context):
     wanted = [name for name in NODES
               if name == 'detector' or is_true(context, f'use_{name}')]
     common = {
-        'package': 'edge_vision', 'output': 'screen', 'emulate_tty': True,
+        'package': 'edge_vision', 'output': 'screen',
+        'emulate_tty': sys.stdout.isatty(),  # colours, though not in files
         'namespace': LaunchConfiguration('namespace').perform(context)}
     if is_true(context, 'composed'):
         without = [name for name in NODES if name not in wanted]
         arguments = ['--without', *without] if without else []
         return [Node(executable='nano', arguments=arguments,
                      ros_arguments=settings(context, wanted),
-                     on_exit=Shutdown(reason='edge_vision has ended'), **common)]
+                     on_exit=end_all, **common)]
     # a process that dies comes back, unless it was used wrongly
     return [Node(executable=f'{name}_node', respawn=True, respawn_delay=2.0, on_exit=end_if_misused,
                  ros_arguments=settings(context, [name]), **common) for name in wanted]
