@@ -95,6 +95,7 @@ def test_each_frame_comes_with_its_own_detections_and_times(bench):
 def test_while_the_network_works_the_newest_frame_wins(bench):
     bench.detector.free['infer'].clear()
     bench.put(5)
+    assert bench.detector.reached['infer'].acquire(timeout=PATIENCE_S)
     for width in (6, 7, 8, 9):
         assert bench.detector.reached['prepare'].acquire(timeout=PATIENCE_S)
         bench.put(width)
