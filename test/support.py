@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
@@ -14,7 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Callable
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -191,7 +191,7 @@ def left_behind(names):
 
 
 def open_files(pid: int):
-    """What the process has open, by the names that the kernel gives."""
+    """List what the process has open, by the names that the kernel gives."""
     found = []
     for entry in Path(f'/proc/{pid}/fd').iterdir():
         try:

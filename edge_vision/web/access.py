@@ -18,6 +18,13 @@ def _given_tokens(request: web.Request):
     yield value if kind.lower() == 'bearer' else ''
 
 
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as 'http://['
+        return ''
+
+
 def guard(token: str):
     """
     Give the middleware that asks for the token (if one is set) and refuses foreign pages.
@@ -28,10 +35,10 @@ def guard(token: str):
     async def check(request: web.Request, handler):
         origin = request.headers.get('Origin')
         if (request.method != 'GET' and origin is not None
-                and urlsplit(origin).netloc != request.host):
+                and _host_of(origin) != request.host):
             raise web.HTTPForbidden(text=f'a page of {origin} may not control this robot\n')
         if token and request.path not in OPEN_PATHS and not any(
-                hmac.compare_digest(given.encode(), token.encode())
+                hmac.compare_digest(given.encode(errors='surrogateescape'), token.encode())
                 for given in _given_tokens(request)):
             raise web.HTTPUnauthorized(text='this page wants its token: open it as /?token=...\n')
         return await handler(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+import math
 import threading
 import time
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
@@ -18,6 +19,8 @@ def _number(text: Optional[str]):
     try:
         value = float(text)
     except ValueError:
+        return None
+    if not math.isfinite(value):  # JSON has no such number
         return None
     return int(value) if value.is_integer() and '.' not in text else value
 

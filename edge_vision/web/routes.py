@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from html import escape
 import json
 from pathlib import Path
 import socket
@@ -25,9 +26,10 @@ SEND_BUFFER_BYTES = 128 * 1024  # what a slow viewer may lag behind inside the k
 
 def _number(request: web.Request, name: str, highest: int) -> int:
     text = request.query.get(name, '0')
-    if not text.isdigit() or int(text) > highest:
+    # isdecimal: isdigit takes a superscript two, which int refuses, as it does 5,000 digits
+    if not text.isdecimal() or len(text) > 9 or int(text) > highest:
         raise web.HTTPBadRequest(
-            text=f"{name} must be a whole number from 1 to {highest}, but is '{text}'\n")
+            text=f"{name} must be a whole number from 1 to {highest}, but is '{text[:20]}'\n")
     return int(text)
 
 
@@ -91,6 +93,7 @@ class Routes:
                 try:
                     await asyncio.wait_for(response.write(head.encode() + jpeg + b'\r\n'), STALL_S)
                 except (asyncio.TimeoutError, ConnectionError):
+                    _hang_up(request)
                     break
             return response
 
@@ -107,11 +110,10 @@ class Routes:
     async def viewer(self, request: web.Request):
         """GET /stream_viewer : a bare page with the stream, as web_video_server has it."""
         self._topic(request)
-        source = request.rel_url.with_path('/stream', keep_query=True)
-        escaped = str(source).replace('&', '&amp;').replace('"', '&quot;').replace('<', '&lt;')
+        source = escape(f'/stream?{request.rel_url.raw_query_string}')
         return web.Response(content_type='text/html', headers=NO_STORE, text=(
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>edge_vision</title>'
-            f'<img src="{escaped}" alt="live picture"></html>\n'))
+            f'<img src="{source}" alt="live picture"></html>\n'))
 
     def _state(self):
         return self._board.status(self._feeds.viewers())
@@ -133,6 +135,7 @@ class Routes:
                 try:
                     await asyncio.wait_for(response.write(f'data: {data}\n\n'.encode()), STALL_S)
                 except (asyncio.TimeoutError, ConnectionError):
+                    _hang_up(request)
                     break
                 sent, quiet_s = key, 0.0
             await asyncio.sleep(TICK_S)
@@ -143,7 +146,7 @@ class Routes:
         """POST /api/camera {"enabled": bool} : start or stop the camera."""
         try:
             wish = await request.json()
-        except (ValueError, UnicodeDecodeError):
+        except (ValueError, LookupError, RecursionError):  # no JSON, no such charset, too deep
             wish = None
         if not isinstance(wish, dict) or not isinstance(wish.get('enabled'), bool):
             raise web.HTTPBadRequest(
@@ -157,6 +160,12 @@ class Routes:
         problem = self._board.problem()
         return web.Response(text=f'{problem or "frames flow"}\n', status=503 if problem else 200,
                             headers=NO_STORE)
+
+
+def _hang_up(request: web.Request) -> None:
+    """Drop what was not taken: an end in order would wait for the viewer to take it."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _limit_lag(request: web.Request) -> None:

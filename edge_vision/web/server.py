@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import errno
+import inspect
 import threading
-from typing import Awaitable, Callable, Tuple
+from typing import Any, Awaitable, Callable, Dict, Tuple
 
 from aiohttp import web
 from edge_vision.core.errors import UserError
@@ -13,6 +15,10 @@ from edge_vision.web.access import guard
 from edge_vision.web.board import Board
 from edge_vision.web.feeds import Feeds
 from edge_vision.web.routes import Routes
+
+# since aiohttp 3.9 the runner takes it, before (ROS 2 Humble has 3.8) the site
+CLOSE_WITHIN: Dict[str, Any] = {'shutdown_timeout': 0.5}  # seconds, for connections in use
+IN_RUNNER = 'shutdown_timeout' in inspect.signature(web.BaseRunner.__init__).parameters
 
 SetCamera = Callable[[bool], Awaitable[Tuple[bool, str]]]
 
@@ -33,7 +39,8 @@ class Server:
         self.feeds = Feeds(self._loop)
         self._app = web.Application(middlewares=[guard(token)])
         Routes(self.feeds, board, topics, max_clients, set_camera).add_to(self._app)
-        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(self._app, access_log=None, **(
+            CLOSE_WITHIN if IN_RUNNER else {}))
         self._thread = threading.Thread(target=self._loop.run_forever, name='web', daemon=True)
         self._thread.start()
         try:
@@ -44,7 +51,8 @@ class Server:
 
     async def _bind(self):
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port)
+        site = web.TCPSite(self._runner, self.host, self.port, **(
+            {} if IN_RUNNER else CLOSE_WITHIN))
         await site.start()
         self.port = self._runner.addresses[0][1]
 
@@ -66,7 +74,7 @@ class Server:
         try:
             asyncio.run_coroutine_threadsafe(
                 self._runner.cleanup(), self._loop).result(timeout_s)
-        except TimeoutError:
+        except concurrent.futures.TimeoutError:  # another class than TimeoutError before 3.11
             pass  # a connection that does not close in time goes with the process
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout_s)

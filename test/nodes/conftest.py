@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support import claim_domain, Ears  # noqa: E402
+from support import claim_domain, Ears
 
 claim_domain()
 

@@ -153,7 +153,8 @@ def yolox(ears):
     """Run the detector node with yolox_nano, under another name and a remapped image topic."""
     if not YOLOX.exists() or not VIDEO.exists():
         pytest.skip('shared/models/yolox_nano.onnx or the video is not there')
-    with running('detector_node', '--ros-args', '-r', '__ns:=/net', '-r', 'image_raw:=/other/image',
+    names = ['-r', '__ns:=/net', '-r', 'image_raw:=/other/image']
+    with running('detector_node', '--ros-args', *names,
                  model=str(YOLOX), score_threshold=0.5, threads=1) as program:
         program.says('classes')
         with ears.speaking(Image, '/other/image', qos.SENSOR) as publisher:

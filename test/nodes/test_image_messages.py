@@ -7,7 +7,13 @@ import importlib.util
 import cv2
 from edge_vision.core.frame import Frame
 from edge_vision.nodes.images import (
-    BadImage, frame_to_image, image_to_bgr, image_to_frame, image_view, jpeg_to_compressed)
+    BadImage,
+    frame_to_image,
+    image_to_bgr,
+    image_to_frame,
+    image_view,
+    jpeg_to_compressed,
+)
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image

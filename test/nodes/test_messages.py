@@ -12,8 +12,13 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import String
 from vision_msgs.msg import (
-    Classification, Detection2D, Detection2DArray, LabelInfo, ObjectHypothesis,
-    ObjectHypothesisWithPose)
+    Classification,
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+)
 
 STAMP_NS = 1_700_000_123_000_000_007
 

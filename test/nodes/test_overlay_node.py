@@ -39,7 +39,7 @@ def grey(stamp_ns: int) -> Image:
 
 
 def found(header, x=40.0, score=0.9) -> Detection2DArray:
-    """A person of 40x60 pixels whose box begins at x - 20, 30."""
+    """Give a person of 40x60 pixels whose box begins at x - 20, 30."""
     result = ObjectHypothesisWithPose()
     result.hypothesis.class_id, result.hypothesis.score = 'person', score
     one = Detection2D(header=header, results=[result])
@@ -138,7 +138,7 @@ def test_detections_may_come_before_their_image(overlay, ears, speakers):
 
 def test_after_a_rest_the_first_picture_has_its_boxes(overlay, ears, speakers):
     """Nobody watched for longer than the overlay's patience: that is no missing detector."""
-    images, detections = speakers
+    _, detections = speakers
     with watching(ears) as heard:
         drawn(ears, speakers, heard)
     ears.until(lambda: ears.node.count_subscribers('/image_raw') == 0, 'the overlay rests')
@@ -169,8 +169,8 @@ def test_detections_that_are_no_numbers_are_told_and_the_page_lives(overlay, ear
     with watching(ears) as heard:
         image = grey(next(STAMPS))
         speakers[1].publish(found(image.header, **change))
-        ears.health('/overlay', lambda s: int(s['errors']) > before and 'finite' in s['last_error'],
-                    'the error on diagnostics')
+        ears.health('/overlay', lambda s: (
+            int(s['errors']) > before and 'finite' in s['last_error']), 'the error on diagnostics')
         drawn(ears, speakers, heard)
     assert http(overlay.url + '/api/status').json['detector']['count'] == 0  # no detector node
 
@@ -192,7 +192,8 @@ def test_pause_and_resume(overlay, ears, speakers):
         with ears.hearing(CompressedImage, '/overlay/compressed', qos.SENSOR) as heard:
             assert ears.enable('overlay', False).success
             ears.until(lambda: ears.node.count_subscribers('/image_raw') == 0, 'it rests')
-            assert ears.health('/overlay', lambda s: s['enabled'] == 'false')['message'] == 'paused'
+            status = ears.health('/overlay', lambda s: s['enabled'] == 'false')
+            assert status['message'] == 'paused'
             assert ears.enable('overlay', True).message == 'overlay is on'
             drawn(ears, speakers, heard)
 
@@ -245,7 +246,7 @@ def test_gesture_and_spoken_lines_reach_the_page(overlay, ears):
             up = ObjectHypothesis(class_id='thumb_up', score=0.75)
             gesture.publish(Classification(results=[up]))
             spoken.publish(String(data='<b>hello</b>'))
-            status = wait_for(lambda: (s := http(overlay.url + '/api/status').json)['spoken'] and s,
-                              'the line')
+            status = wait_for(
+                lambda: (s := http(overlay.url + '/api/status').json)['spoken'] and s, 'the line')
     assert status['gesture'] == {'label': 'thumb_up', 'score': 0.75}
     assert status['spoken'] == ['<b>hello</b>']

@@ -9,7 +9,16 @@ from edge_vision.nodes.camera_node import CameraParameters
 from edge_vision.nodes.detector_node import DetectorParameters
 from edge_vision.nodes.overlay_node import OverlayParameters
 from edge_vision.nodes.parameters import (
-    check_range, coerce, from_ros, names_of, parameter, Parameters, refuse_unknown, Spec, to_ros)
+    check_range,
+    coerce,
+    from_ros,
+    names_of,
+    parameter,
+    Parameters,
+    refuse_unknown,
+    Spec,
+    to_ros,
+)
 import pytest
 from rclpy.context import Context
 from rclpy.node import Node

@@ -48,7 +48,7 @@ class System:
             self.start(name)
 
     def status(self):
-        """What the page is told."""
+        """Give what the page is told."""
         return http(self.url + '/api/status').json
 
     def until(self, condition, what: str):
