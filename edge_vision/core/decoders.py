@@ -14,6 +14,7 @@ from edge_vision.core.nms import best_class
 import numpy as np
 
 STRIDES = (8, 16, 32)
+FARTHEST_PX = 1e5  # of a corner; any input is smaller
 
 
 class Candidates(NamedTuple):
@@ -25,9 +26,12 @@ class Candidates(NamedTuple):
 
 
 def _candidates(xyxy, scores, class_index) -> Candidates:
-    return Candidates(np.asarray(xyxy, np.float32).reshape(-1, 4),
-                      np.asarray(scores, np.float32).reshape(-1),
-                      np.asarray(class_index, np.int64).reshape(-1))
+    # one box without bounds would take all others with it in the suppression
+    xyxy = np.clip(np.asarray(xyxy, np.float32).reshape(-1, 4), -FARTHEST_PX, FARTHEST_PX)
+    found = Candidates(xyxy, np.asarray(scores, np.float32).reshape(-1),
+                       np.asarray(class_index, np.int64).reshape(-1))
+    known = ~np.isnan(xyxy).any(axis=1)
+    return found if known.all() else Candidates(*(part[known] for part in found))
 
 
 def from_centres(centre_xy: np.ndarray, size_wh: np.ndarray) -> np.ndarray:
@@ -63,7 +67,9 @@ def yolox(outputs: List[np.ndarray], size_wh, threshold: float) -> Candidates:
     cells, steps = (part[passing] for part in grid(tuple(size_wh)))
     keep, scores, class_index = best_class(rows[:, 5:] * rows[:, 4:5], threshold)
     rows, cells, steps = rows[keep], cells[keep], steps[keep]
-    xyxy = from_centres((rows[:, :2] + cells) * steps, np.exp(rows[:, 2:4]) * steps)
+    with np.errstate(over='ignore'):
+        size = np.exp(rows[:, 2:4]) * steps
+    xyxy = from_centres((rows[:, :2] + cells) * steps, size)
     return _candidates(xyxy, scores, class_index)
 
 

@@ -266,6 +266,14 @@ def test_exchange_ends_the_waiting(bench_of, script):
     assert bench.source.closed == 1 and bench.capture.problem == ''
 
 
+def test_exchange_starts_again_from_the_first_pause(bench_of):
+    bench = bench_of(open_errors=[SourceLost('old')] * 4, reconnect_s=0.001)
+    bench.wait_for(lambda: len(bench.changes) == 4)
+    bench.capture.exchange(FakeSource(open_errors=[SourceLost('new')], name='other'))
+    bench.wait_for(lambda: any('new' in sentence for sentence in bench.sentences))
+    assert 'new; next try in 0.001 s' in bench.sentences
+
+
 def test_exchange_while_paused_opens_nothing_until_the_resume(bench_of):
     bench = bench_of()
     bench.capture.enable(False)

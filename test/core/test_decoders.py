@@ -1,6 +1,7 @@
 """Each family's formula, against outputs made by its inverse."""
 
 from edge_vision.core.families import FAMILIES
+from edge_vision.core.nms import nms
 from families_encoded import ENCODINGS
 import numpy as np
 import pytest
@@ -45,3 +46,23 @@ def test_outputs_are_left_as_they_were(family, encode, classes):
     FAMILIES[family].decode(outputs, SIZE_WH, 0.1)
     for output, copy in zip(outputs, before):
         np.testing.assert_array_equal(output, copy)
+
+
+@pytest.mark.parametrize('wrong', [np.nan, np.inf, -np.inf, 1e30], ids=str)
+@pytest.mark.parametrize('family', ['yolox', 'yolov5', 'yolov8', 'end_to_end', 'torchvision'])
+def test_a_box_gone_wild_does_not_take_the_others_with_it(family, wrong):
+    encode = {name: encode for name, encode, _ in ENCODINGS.values()}[family]
+    outputs = encode(fitting(BOXES[:3], 91), SIZE_WH, 91)
+    row = int(np.argmax(np.isclose(outputs[0].reshape(-1), 200.0))) if family in (
+        'end_to_end', 'torchvision') else None
+    if row is not None:
+        outputs[0].reshape(-1)[row] = wrong  # x0 of the second box
+    elif family == 'yolov8':
+        outputs[0][0, 2, outputs[0][0, 4:].max(0).argsort()[-2]] = wrong  # its width
+    else:
+        outputs[0][0, outputs[0][0, :, 5:].max(1).argsort()[-2], 2] = wrong
+    found = FAMILIES[family].decode(outputs, SIZE_WH, 0.4)
+    assert np.isfinite(found.xyxy).all()
+    kept = found.xyxy[nms(found.xyxy, found.scores, found.class_index, 0.5, 10)]
+    for expected in (BOXES[0][:4], BOXES[2][:4]):
+        assert np.abs(kept - expected).max(axis=1).min() < 0.02

@@ -13,6 +13,18 @@ import numpy as np
 import pytest
 
 
+def write_hollow(path, picture):
+    """Write a video whose head is whole and whose pictures are zeros."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10, (16, 12))
+    writer.write(picture)
+    writer.release()
+    data = bytearray(path.read_bytes())
+    start = data.index(b'mdat') + 4
+    length = int.from_bytes(data[start - 8:start - 4], 'big') - 8
+    data[start:start + length] = bytes(length)
+    path.write_bytes(data)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Make a folder of everything that a user has: pictures, a video, and what is neither."""
@@ -31,6 +43,7 @@ def folder(tmp_path):
     (tmp_path / 'empty.mp4').write_bytes(b'')
     (tmp_path / 'noise.mp4').write_bytes(np.random.default_rng(1).bytes(9999))
     (tmp_path / 'cut.avi').write_bytes((tmp_path / 'video.avi').read_bytes()[:300])
+    write_hollow(tmp_path / 'hollow.mp4', picture)
     (tmp_path / 'bare').mkdir()
     (tmp_path / 'bare' / 'notes.txt').write_text('no picture')
     (tmp_path / 'pictures.jpg').mkdir()
@@ -136,6 +149,7 @@ def test_images_of_a_folder_are_in_the_order_of_their_names(folder):
     pytest.param('text.mp4', 'is a text file', id='a text named as a video'),
     pytest.param('empty.mp4', 'cannot be played', id='an empty file'),
     pytest.param('noise.mp4', 'cannot be played', id='noise'),
+    pytest.param('hollow.mp4', 'no picture that can be decoded', id='a video of zeros'),
     pytest.param('cut.avi', 'cannot be played', id='a video without a picture')])
 def test_refusals_are_one_sentence_with_what_would_do(text, why):
     with pytest.raises(UserError) as caught:
