@@ -33,10 +33,11 @@ endef
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 
+run: EXTRAS ?= speech
 run:
 	$(call in_environment,$(EXTRAS),python scripts/run.py nano config/nano.yaml)
 
-test: EXTRAS ?= training
+test: EXTRAS ?= training speech
 test:
 	$(call in_environment,test $(EXTRAS),$(BARE) python -m pytest $(ARGS))
 

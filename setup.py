@@ -15,7 +15,7 @@ setup(
     maintainer='edge_vision maintainers',
     maintainer_email='maintainers@example.org',
     packages=find_packages(include=[NAME, NAME + '.*']),
-    package_data={NAME: ['models/*.onnx', 'models/*.md', 'web/static/*']},
+    package_data={NAME: ['models/*.onnx', 'models/*.md', 'web/static/*', 'phrases/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/' + NAME]),
         (SHARE, ['package.xml']),
@@ -28,7 +28,7 @@ setup(
     extras_require={
         'cpu': ['onnxruntime'],
         'gpu': ['onnxruntime-gpu'],
-        'speech': ['gTTS'],
+        'speech': ['gTTS', 'miniaudio'],
         'training': ['torch', 'torchvision', 'onnx', 'pycocotools', 'scikit-learn',
                      'torch-pruning', 'matplotlib', 'tqdm'],
     },
@@ -36,6 +36,7 @@ setup(
         'console_scripts': [
             'camera_node = edge_vision.nodes.camera_node:main',
             'detector_node = edge_vision.nodes.detector_node:main',
+            'speech_node = edge_vision.nodes.speech_node:main',
             'overlay_node = edge_vision.nodes.overlay_node:main',
             'nano = edge_vision.nodes.nano:main',
         ],

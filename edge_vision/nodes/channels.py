@@ -41,7 +41,10 @@ DETECTIONS = Channel('detections', Detection2DArray, qos.RESULT, messages.found_
 OVERLAY = Channel('overlay', Image, qos.SENSOR, images.frame_to_image)
 GESTURE = Channel('gesture', Classification, qos.RESULT, from_message=messages.best_of)
 FINGERTIP = Channel('fingertip', PointStamped, qos.RESULT, from_message=messages.point_of)
-SPOKEN = Channel('spoken', String, qos.EVENT, from_message=messages.text_of)
+GESTURE_EVENT = Channel('gesture/event', String, qos.EVENT, messages.text_to_message,
+                        messages.text_of)
+SAY = Channel('say', String, qos.EVENT, messages.text_to_message, messages.text_of)
+SPOKEN = Channel('spoken', String, qos.EVENT, messages.text_to_message, messages.text_of)
 DIAGNOSTICS = Channel('/diagnostics', DiagnosticArray, qos.EVENT)
 
 

@@ -113,3 +113,8 @@ def point_of(message: PointStamped) -> Tuple[float, float]:
 def text_of(message: String) -> str:
     """Give the text."""
     return message.data
+
+
+def text_to_message(text: str) -> String:
+    """Give the String of a text."""
+    return String(data=text)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import glob
 from typing import Callable, List, Sequence, Tuple
 
-from envsetup import browser, interfaces, packages, project, stamps
+from envsetup import interfaces, packages, programs, project, stamps
 from envsetup.plan import Plan
 
 TITLES = {
@@ -56,5 +56,6 @@ def steps(plan: Plan) -> List[Step]:
     for name in plan.sets:
         requirements(name, TITLES[name], name)
     if 'test' in plan.sets:
-        made.append(Step('browser', 'Chromium', browser.provide, []))
+        made.append(Step('browser', 'Chromium', programs.chromium, []))
+        made.append(Step('espeak', 'espeak-ng', programs.espeak, []))
     return made

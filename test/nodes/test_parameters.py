@@ -19,6 +19,7 @@ from edge_vision.nodes.parameters import (
     Spec,
     to_ros,
 )
+from edge_vision.nodes.speech_node import SpeechParameters
 import pytest
 from rclpy.context import Context
 from rclpy.node import Node
@@ -26,7 +27,8 @@ from rclpy.parameter import Parameter
 from support import REPO
 import yaml
 
-KINDS = {'camera': CameraParameters, 'detector': DetectorParameters, 'overlay': OverlayParameters}
+KINDS = {'camera': CameraParameters, 'detector': DetectorParameters, 'speech': SpeechParameters,
+         'overlay': OverlayParameters}
 
 
 @pytest.mark.parametrize('given, default, wanted', [
@@ -102,7 +104,9 @@ def test_every_parameter_is_described_and_its_default_allowed(name):
 
 @pytest.mark.parametrize('name, wanted', [
     ('camera', 'source width height fps frame_id camera_info_url loop reconnect_s'),
-    ('detector', 'model score_threshold iou_threshold max_detections classes providers threads'),
+    ('detector', 'model score_threshold iou_threshold max_detections classes providers threads '
+     'track'),
+    ('speech', 'engine language rate cooldown_s device phrases'),
     ('overlay', 'host port jpeg_quality token max_clients')])
 def test_the_parameters_of_the_contract_are_there(name, wanted):
     assert set(wanted.split()) <= set(names_of(KINDS[name]))

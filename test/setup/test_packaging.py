@@ -47,7 +47,7 @@ def test_ament_linters_and_colcon_accept_the_manifest():
 
 def test_every_executable_has_its_main_and_its_place_for_ros2_run():
     commands = [one for one in INSTALLED.entry_points if one.group == 'console_scripts']
-    assert {'camera_node', 'detector_node', 'overlay_node', 'nano'} <= {
+    assert {'camera_node', 'detector_node', 'speech_node', 'overlay_node', 'nano'} <= {
         one.name for one in commands}
     for one in commands:
         assert callable(one.load())
@@ -81,4 +81,5 @@ def test_colcon_finds_the_project_alone_and_builds_it(tmp_path):
     assert (prefix / 'share/edge_vision/launch/nano.launch.py').exists()
     assert (prefix / 'share/edge_vision/config/nano.yaml').exists()
     assert list(prefix.rglob('edge_vision/web/static/*')), 'the page is not installed'
+    assert list(prefix.rglob('edge_vision/phrases/en.yaml')), 'the phrases are not installed'
     assert list(prefix.rglob('edge_vision/models/*.md')), 'the model cards are not installed'
