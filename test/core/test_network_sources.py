@@ -194,6 +194,13 @@ def test_still_pictures_are_asked_for_again_and_again(camera, opened):
     assert len(camera.requests) == 4
 
 
+def test_a_still_picture_that_is_no_jpeg_is_not_passed_on_as_one(camera, opened):
+    camera.gives(cv2.imencode('.png', np.full((48, 64, 3), 34, np.uint8))[1].tobytes(),
+                 kind='image/png')
+    captured = opened(camera.url).read()
+    assert number_of(captured) == 3 and captured.jpeg is None
+
+
 def test_a_damaged_picture_now_and_then_is_passed_over(camera, opened):
     camera.gives(PARTS[0], b'', b'no picture', PARTS[3])
     source = opened(camera.url, fps=500.0)

@@ -144,7 +144,8 @@ class HttpSource(Source):
             bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
             if bgr is not None:
                 self._damaged = 0
-                return Captured(bgr, stamp_ns, jpeg)
+                # a still picture may be a PNG, which must not be passed on as a JPEG
+                return Captured(bgr, stamp_ns, jpeg if jpeg[:2] == b'\xff\xd8' else None)
             self._damaged += 1
             self.skipped += 1
             if self._damaged > MOST_DAMAGED or self._stop.is_set():
