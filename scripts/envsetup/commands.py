@@ -1,6 +1,8 @@
 """Commands of a set-up: quiet, logged, and explained when they fail."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from typing import Dict, Mapping, Sequence
@@ -11,6 +13,7 @@ from envsetup.plan import Plan
 # Variables that would make an environment's Python load what belongs to another one. The last is
 # set by the ROS 2 wheels, which skip their own start-up where they find it.
 FOREIGN = ('PYTHONHOME', 'PYTHONPATH', 'LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')
+FULL_BYTES = 16 << 20  # less than any step writes
 
 
 def log_path(plan: Plan) -> str:
@@ -38,6 +41,8 @@ def run(plan: Plan, doing: str, command: Sequence[str], **variables: str) -> Non
         code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, cwd=plan.root,
                               stdin=subprocess.DEVNULL, env=environ, close_fds=False).returncode
         if code:
+            if shutil.disk_usage(plan.root).free < FULL_BYTES:  # the log may have found no room
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             log.seek(start)
             raise SetupError(explain(log.read(), doing, log_path(plan)))
 
