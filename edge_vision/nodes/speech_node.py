@@ -125,6 +125,7 @@ class SpeechNode(EdgeNode):
         if voice is not manner.voice:
             manner.voice.close()
         self._mistakes.clear()
+        self.poke()
 
     def _on_say(self, text: str) -> None:
         if not self.enabled:
