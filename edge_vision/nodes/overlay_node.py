@@ -22,11 +22,13 @@ from edge_vision.nodes.parameters import parameter
 from edge_vision.nodes.process import parser, run
 from edge_vision.web.board import Board
 from edge_vision.web.server import Server
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import SetBool
 
 LOOK_S = 0.2  # how often it is looked whether anybody watches
-ANSWER_S = 2.0  # the camera node answers in this time or is not there
+ANSWER_S = 2.0  # another node answers in this time or is not there
 GESTURE_S = 1.0  # an older gesture is not drawn
 
 
@@ -54,6 +56,7 @@ class OverlayNode(EdgeNode):
         self._gesture = (float('-inf'), '')
         self._fingertip: Tuple[float, Optional[Tuple[float, float]]] = (float('-inf'), None)
         self._camera = self.create_client(SetBool, 'camera/enable')
+        self._speech = self.create_client(SetParameters, 'speech/set_parameters')
         self._pictures = self.sender(channels.OVERLAY)
         self._jpegs = self.create_publisher(CompressedImage, 'overlay/compressed', qos.SENSOR)
         self._raw_topic = self.resolve_topic_name('image_raw')
@@ -61,7 +64,7 @@ class OverlayNode(EdgeNode):
         topics = {'/image_raw': self._raw_topic, '/overlay': self._topic,
                   self._raw_topic: self._raw_topic, self._topic: self._topic}
         self._server = Server(p.host, p.port, p.token, p.max_clients, self._board, topics,
-                              self._set_camera)
+                              self._set_camera, self._set_muted)
         self._draw_worker = Worker('draw', self._draw, self.complain)
         self._raw_worker = Worker('raw', self._show_raw, self.complain)
         self._was_watched = False
@@ -158,9 +161,25 @@ class OverlayNode(EdgeNode):
                                 self.settings.jpeg_quality, frame.jpeg)
 
     async def _set_camera(self, enabled: bool) -> Tuple[bool, str]:
-        """Ask the camera node; runs in the server's loop, the answer comes in the executor."""
-        if not self._camera.service_is_ready():
-            return False, 'the camera node is not there'
+        """Ask the camera node to start or stop."""
+        answer, problem = await self._ask(self._camera, SetBool.Request(data=enabled), 'camera')
+        return (False, problem) if answer is None else (answer.success, answer.message)
+
+    async def _set_muted(self, muted: bool) -> Tuple[bool, str]:
+        """Ask the speech node to be silent: its lines still come on `spoken`."""
+        wish = Parameter('muted', value=muted).to_parameter_msg()
+        answer, problem = await self._ask(
+            self._speech, SetParameters.Request(parameters=[wish]), 'speech')
+        if answer is None:
+            return False, problem
+        result = answer.results[0]
+        return result.successful, result.reason or f'speech is {"muted" if muted else "heard"}'
+
+    @staticmethod
+    async def _ask(client, request, node: str):
+        """Ask another node, from the server's loop; gives (answer or None, problem or '')."""
+        if not client.service_is_ready():
+            return None, f'the {node} node is not there'
         loop = asyncio.get_running_loop()
         answered = loop.create_future()
 
@@ -171,14 +190,13 @@ class OverlayNode(EdgeNode):
         def hand_over(future):
             loop.call_soon_threadsafe(finish, future.result())
 
-        call = self._camera.call_async(SetBool.Request(data=enabled))
+        call = client.call_async(request)
         call.add_done_callback(hand_over)
         try:
-            answer = await asyncio.wait_for(answered, ANSWER_S)
+            return await asyncio.wait_for(answered, ANSWER_S), ''
         except asyncio.TimeoutError:
-            self._camera.remove_pending_request(call)
-            return False, f'the camera node did not answer in {ANSWER_S:g} s'
-        return answer.success, answer.message
+            client.remove_pending_request(call)
+            return None, f'the {node} node did not answer in {ANSWER_S:g} s'
 
     def health(self) -> Health:
         """Viewers, rate and errors."""

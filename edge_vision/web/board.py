@@ -41,6 +41,7 @@ class Board:
         self._detections: List[Dict[str, Any]] = []
         self._gesture = (0.0, {'label': '', 'score': 0.0})
         self._spoken: Deque[str] = deque(maxlen=8)
+        self._spoken_count = 0
         self._flow_s: Optional[float] = None
 
     def node_says(self, name: str, figures: Dict[str, str]) -> None:
@@ -69,6 +70,7 @@ class Board:
         """Take a line that was spoken."""
         with self._lock:
             self._spoken.append(line)
+            self._spoken_count += 1
 
     def _figures(self, name: str) -> Tuple[bool, Dict[str, str]]:
         heard_s, figures = self._nodes.get(name, (float('-inf'), {}))
@@ -96,6 +98,14 @@ class Board:
                 'level': said.get('level', 'error') if alive else 'error',
                 'message': said.get('message', '') if alive else 'the detector node is not there'}
 
+    def _speech(self) -> Dict[str, Any]:
+        alive, said = self._figures('speech')
+        return {'alive': alive, 'enabled': alive and said.get('enabled') == 'true',
+                'muted': said.get('muted') == 'true', 'language': said.get('language', ''),
+                'engine': said.get('engine', ''),
+                'level': said.get('level', 'error') if alive else 'error',
+                'message': said.get('message', '') if alive else 'the speech node is not there'}
+
     def status(self, clients: int) -> Dict[str, Any]:
         """Give the state as JSON takes it; clients: who looks at a stream now."""
         with self._lock:
@@ -104,7 +114,8 @@ class Board:
             return {'uptime_s': round(self._clock() - self._started_s, 1),
                     'camera': self._camera(), 'detector': self._detector(),
                     'gesture': gesture if fresh else {'label': '', 'score': 0.0},
-                    'spoken': list(self._spoken), 'clients': clients}
+                    'speech': self._speech(), 'spoken': list(self._spoken),
+                    'spoken_count': self._spoken_count, 'clients': clients}
 
     def problem(self) -> str:
         """Give the reason why no frames flow, or '' while they do."""

@@ -37,10 +37,11 @@ class Routes:
     """The handlers, with what they need."""
 
     def __init__(self, feeds: Feeds, board: Board, topics: Dict[str, str], max_clients: int,
-                 set_camera):
+                 set_camera, set_muted=None):
         """Remember where pictures, state and control come from."""
         self._feeds, self._board, self._topics = feeds, board, topics
         self._max_clients, self._set_camera = max_clients, set_camera
+        self._set_muted = set_muted
 
     def add_to(self, app: web.Application) -> None:
         """Give each handler its address."""
@@ -48,8 +49,8 @@ class Routes:
             web.get('/', self.page), web.get('/stream', self.stream),
             web.get('/snapshot', self.snapshot), web.get('/stream_viewer', self.viewer),
             web.get('/api/status', self.status), web.get('/api/events', self.events),
-            web.post('/api/camera', self.camera), web.get('/healthz', self.healthz),
-            web.static('/static', STATIC)])
+            web.post('/api/camera', self.camera), web.post('/api/speech', self.speech),
+            web.get('/healthz', self.healthz), web.static('/static', STATIC)])
 
     async def page(self, request: web.Request):
         """GET / : the live page."""
@@ -144,15 +145,24 @@ class Routes:
 
     async def camera(self, request: web.Request):
         """POST /api/camera {"enabled": bool} : start or stop the camera."""
+        return await self._switch(request, 'enabled', self._set_camera)
+
+    async def speech(self, request: web.Request):
+        """POST /api/speech {"muted": bool} : make the robot's own voice silent, or heard."""
+        if self._set_muted is None:
+            raise web.HTTPNotFound(text='nobody speaks here\n')
+        return await self._switch(request, 'muted', self._set_muted)
+
+    async def _switch(self, request: web.Request, name: str, switch):
         try:
             wish = await request.json()
         except (ValueError, LookupError, RecursionError):  # no JSON, no such charset, too deep
             wish = None
-        if not isinstance(wish, dict) or not isinstance(wish.get('enabled'), bool):
+        if not isinstance(wish, dict) or not isinstance(wish.get(name), bool):
             raise web.HTTPBadRequest(
-                text='the body must be {"enabled": true} or {"enabled": false}\n')
-        done, sentence = await self._set_camera(wish['enabled'])
-        return web.json_response({'enabled': wish['enabled'], 'done': done, 'message': sentence},
+                text=f'the body must be {{"{name}": true}} or {{"{name}": false}}\n')
+        done, sentence = await switch(wish[name])
+        return web.json_response({name: wish[name], 'done': done, 'message': sentence},
                                  status=200 if done else 503, headers=NO_STORE)
 
     async def healthz(self, request: web.Request):

@@ -7,7 +7,7 @@ import concurrent.futures
 import errno
 import inspect
 import threading
-from typing import Any, Awaitable, Callable, Dict, Tuple
+from typing import Any, Awaitable, Callable, Dict, Optional, Tuple
 
 from aiohttp import web
 from edge_vision.core.errors import UserError
@@ -20,25 +20,26 @@ from edge_vision.web.routes import Routes
 CLOSE_WITHIN: Dict[str, Any] = {'shutdown_timeout': 0.5}  # seconds, for connections in use
 IN_RUNNER = 'shutdown_timeout' in inspect.signature(web.BaseRunner.__init__).parameters
 
-SetCamera = Callable[[bool], Awaitable[Tuple[bool, str]]]
+Switch = Callable[[bool], Awaitable[Tuple[bool, str]]]
 
 
 class Server:
     """
     Serves `board` and the pictures given to `feeds` at http://host:port/.
 
-    set_camera(enabled) is awaited in the server's loop and answers (done, sentence).
+    set_camera(enabled) and set_muted(muted) are awaited in the server's loop and answer (done,
+    sentence).
     topics: full topic name by the name in a URL. After the start, `port` is the real one.
     """
 
     def __init__(self, host: str, port: int, token: str, max_clients: int, board: Board,
-                 topics, set_camera: SetCamera):
+                 topics, set_camera: Switch, set_muted: Optional[Switch] = None):
         """Bind and start; UserError where the address cannot be had."""
         self.host, self.port = host, port
         self._loop = asyncio.new_event_loop()
         self.feeds = Feeds(self._loop)
         self._app = web.Application(middlewares=[guard(token)])
-        Routes(self.feeds, board, topics, max_clients, set_camera).add_to(self._app)
+        Routes(self.feeds, board, topics, max_clients, set_camera, set_muted).add_to(self._app)
         self._runner = web.AppRunner(self._app, access_log=None, **(
             CLOSE_WITHIN if IN_RUNNER else {}))
         self._thread = threading.Thread(target=self._loop.run_forever, name='web', daemon=True)

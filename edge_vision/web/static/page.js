@@ -66,13 +66,70 @@ function listFound(found) {
   }
 }
 
-function listSpoken(lines) {
-  by('spoken-card').hidden = !lines.length;
-  by('spoken').replaceChildren(...lines.slice(-5).map((line) => {
+// ---- what was spoken: only new lines are added, so that a screen reader reads no line twice
+let heard = null; // how many lines were spoken up to now; null: nothing is known yet
+
+function listSpoken({ spoken, spoken_count: count, speech }) {
+  by('spoken-card').hidden = !spoken.length && !speech.alive;
+  by('mute').hidden = !speech.alive;
+  by('mute').setAttribute('aria-pressed', String(speech.muted));
+  text('mute', speech.muted ? 'Unmute robot' : 'Mute robot');
+  by('speech-message').className = `message ${speech.level}`;
+  text('speech-message', speech.alive && speech.level !== 'ok' ? speech.message : '');
+  const list = by('spoken');
+  if (heard === null || count < heard) list.replaceChildren(); // first, or started again
+  const fresh = list.children.length ? Math.min(count - heard, spoken.length) : spoken.length;
+  const lines = fresh > 0 ? spoken.slice(-fresh) : [];
+  for (const line of lines) {
     const item = document.createElement('li');
     item.textContent = line;
-    return item;
-  }));
+    list.append(item);
+  }
+  while (list.children.length > 5) list.firstChild.remove();
+  if (heard !== null && count > heard) {
+    spoken.slice(-Math.min(count - heard, 3)).forEach((line) => sayHere(line, speech.language));
+  }
+  heard = count;
+}
+
+// ---- this browser as the voice: off until asked for, and remembered by this browser alone
+const REMEMBERED = 'edge_vision_speak_here';
+const canSpeak = 'speechSynthesis' in window;
+let speakHere = false;
+
+function setSpeakHere(wanted) {
+  speakHere = wanted;
+  by('speak').setAttribute('aria-pressed', String(wanted));
+  by('spoken').setAttribute('aria-live', wanted ? 'off' : 'polite'); // one voice is enough
+  if (!wanted && canSpeak) speechSynthesis.cancel();
+}
+
+function sayHere(line, language) {
+  // a browser lets no page speak that was never touched
+  if (!speakHere || (navigator.userActivation && !navigator.userActivation.hasBeenActive)) return;
+  const utterance = new SpeechSynthesisUtterance(line);
+  if (language) utterance.lang = language;
+  speechSynthesis.speak(utterance);
+}
+
+function remember(wanted) {
+  try {
+    if (wanted) localStorage.setItem(REMEMBERED, 'yes');
+    else localStorage.removeItem(REMEMBERED);
+  } catch (error) {
+    // a browser that keeps nothing asks again next time
+  }
+}
+
+by('speak').hidden = !canSpeak;
+by('speak').addEventListener('click', () => {
+  setSpeakHere(!speakHere);
+  remember(speakHere);
+});
+try {
+  setSpeakHere(canSpeak && localStorage.getItem(REMEMBERED) === 'yes');
+} catch (error) {
+  setSpeakHere(false);
 }
 
 function curtainText({ camera }) {
@@ -97,7 +154,7 @@ function show(next) {
   listFound(detector.detections);
   by('gesture-card').hidden = !gesture.label;
   text('gesture', gesture.label ? `${gesture.label} ${Math.round(100 * gesture.score)} %` : '');
-  listSpoken(next.spoken);
+  listSpoken(next);
   message('camera-message', camera);
   text('camera-fps', rate(camera.fps));
   text('camera-size', `${camera.width}×${camera.height}`);
@@ -161,6 +218,21 @@ by('toggle').addEventListener('click', async () => {
     text('curtain', sentence);
     curtain.hidden = false;
   }
+});
+
+by('mute').addEventListener('click', async () => {
+  by('mute').disabled = true;
+  try {
+    const answer = await fetch('/api/speech', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ muted: !state.speech.muted }),
+    });
+    if (!answer.ok) text('speech-message', (await answer.json()).message);
+  } catch (error) {
+    text('speech-message', 'no connection to the robot');
+  }
+  by('mute').disabled = false;
 });
 
 for (const tab of document.querySelectorAll('[data-topic]')) {
