@@ -14,6 +14,8 @@ rclpy.init(args=['nano'] + sys.argv[1:])
 for name, parameter in (('camera', 'source'), ('detector', 'model'), ('overlay', 'port')):
     node = rclpy.create_node(name, automatically_declare_parameters_from_overrides=True)
     print(json.dumps(node.get_parameter_or(parameter).value))
+    node.destroy_node()
+rclpy.shutdown()
 """
 
 

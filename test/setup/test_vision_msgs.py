@@ -47,6 +47,7 @@ publisher = node.create_publisher(Detection2DArray, 'detections', 1)
 while rclpy.ok():
     publisher.publish(message)
     time.sleep(0.05)
+node.destroy_node()
 """
 
 LISTENER = """
@@ -63,6 +64,8 @@ detection, = heard[0].detections
 print(heard[0].header.frame_id, heard[0].header.stamp.sec, detection.id,
       detection.results[0].hypothesis.class_id, detection.results[0].hypothesis.score,
       detection.bbox.center.position.x, detection.bbox.size_y)
+node.destroy_node()
+rclpy.shutdown()
 """
 
 
@@ -91,6 +94,6 @@ def test_detections_arrive_whole_in_another_process():
         heard = subprocess.run([sys.executable, '-c', LISTENER], timeout=PATIENCE_S, check=True,
                                stdout=subprocess.PIPE, text=True)
     finally:
-        talker.kill()
-        talker.wait()
+        talker.terminate()  # not kill: DDS has files in /dev/shm to put away
+        talker.wait(PATIENCE_S)
     assert heard.stdout.split() == ['camera', '12', '7', 'person', '0.75', '320.5', '200.25']
