@@ -36,7 +36,6 @@ setup(
         'console_scripts': [
             'camera_node = edge_vision.nodes.camera_node:main',
             'detector_node = edge_vision.nodes.detector_node:main',
-            'speech_node = edge_vision.nodes.speech_node:main',
             'overlay_node = edge_vision.nodes.overlay_node:main',
             'speech_node = edge_vision.nodes.speech_node:main',
             'nano = edge_vision.nodes.nano:main',
