@@ -8,7 +8,7 @@ check() {
 }
 quietly() {
     echo "\$ $*"
-    "$@" >.lint.log 2>&1 || { grep -v '^checking ' .lint.log; failed=1; }
+    "$@" >.lint.log 2>&1 || { grep -v -e '^checking ' -e '^[*] ' .lint.log; failed=1; }
     rm -f .lint.log
 }
 check ruff check .
