@@ -1,18 +1,20 @@
 """Starts edge_vision: in one process, or each node in a process of its own."""
 
 import os
+import posixpath
 import sys
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.logging import launch_config
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 SHARE = get_package_share_directory('edge_vision')
 PROFILE = os.path.join(SHARE, 'config', 'fastdds.xml')
 WRONG_USE = 2  # exit code, as in edge_vision.nodes.process
-NODES = ('camera', 'detector', 'overlay')
+NODES = ('camera', 'detector', 'speech', 'overlay')
 # the launch argument that sets a parameter: (node, parameter)
 SHORTCUTS = {'source': ('camera', 'source'), 'model': ('detector', 'model'),
              'port': ('overlay', 'port')}
@@ -27,6 +29,7 @@ ARGUMENTS = (
     ('composed', 'true', 'all nodes in one process; false: one process each'),
     ('use_camera', 'true', 'start the camera node; false: another one publishes image_raw'),
     ('use_overlay', 'true', 'start the overlay node with the page'),
+    ('use_speech', 'true', 'start the speech node'),
 )
 
 
@@ -38,19 +41,31 @@ def is_true(context, name):
     return text in ('true', '1')
 
 
-def settings(context, nodes):
+def settings(context):
     """
-    ROS arguments: the file, and after it, so that they win, the launch arguments that are set.
+    ROS arguments: the file of the user, and after it, so that it wins, one with the arguments.
 
-    Given as `-p node:name:=value`, so that in one process each reaches its own node only, and
-    with quotes, as YAML would take 0 for a number and demo: for a mapping.
+    A file, as `-p node:name:=value` does not reach a node in a namespace. It lies with the log of
+    this launch. Texts are quoted: YAML would take 0 for a number and demo: for a mapping.
     """
-    words = ['--params-file', LaunchConfiguration('params_file').perform(context)]
+    given = {name: LaunchConfiguration(name).perform(context) for name in SHORTCUTS}
+    if given['port'] and not given['port'].isdigit():
+        raise RuntimeError(f"launch argument port must be a number, but is '{given['port']}'")
+    namespace = posixpath.join('/', context.launch_configurations.get('ros_namespace', ''),
+                               LaunchConfiguration('namespace').perform(context)).rstrip('/')
+    lines = []
     for argument, (node, parameter) in SHORTCUTS.items():
-        value = LaunchConfiguration(argument).perform(context)
-        if value and node in nodes:
-            quoted = "'" + value.replace("'", "''") + "'" if argument != 'port' else value
-            words += ['-p', f'{node}:{parameter}:={quoted}']
+        value = given[argument]
+        if value:
+            text = value if argument == 'port' else "'" + value.replace("'", "''") + "'"
+            lines += [f'{namespace}/{node}:', '  ros__parameters:', f'    {parameter}: {text}']
+    words = ['--params-file', LaunchConfiguration('params_file').perform(context)]
+    if lines:
+        path = os.path.join(launch_config.log_dir,
+                            f'edge_vision{namespace.replace("/", "_")}.yaml')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('\n'.join([*lines, '']))
+        words += ['--params-file', path]
     return words
 
 
@@ -76,15 +91,15 @@ def start(context):
         'package': 'edge_vision', 'output': 'screen',
         'emulate_tty': sys.stdout.isatty(),  # colours, though not in files
         'namespace': LaunchConfiguration('namespace').perform(context)}
+    words = settings(context)
     if is_true(context, 'composed'):
         without = [name for name in NODES if name not in wanted]
         arguments = ['--without', *without] if without else []
-        return [Node(executable='nano', arguments=arguments,
-                     ros_arguments=settings(context, wanted),
+        return [Node(executable='nano', arguments=arguments, ros_arguments=words,
                      on_exit=end_all, **common)]
     # a process that dies comes back, unless it was used wrongly
     return [Node(executable=f'{name}_node', respawn=True, respawn_delay=2.0, on_exit=end_if_misused,
-                 ros_arguments=settings(context, [name]), **common) for name in wanted]
+                 ros_arguments=words, **common) for name in wanted]
 
 
 def generate_launch_description():
