@@ -111,7 +111,7 @@ class Announcer:
 
     def _may_say(self, kind: str, name: str, total: int, now_s: float) -> bool:
         key = (kind, name, total)
-        if now_s - self._said_s.get(key, float('-inf')) < self.cooldown_s:
+        if now_s - self._said_s.get(key, float('-inf')) < self.cooldown_s - 1e-6:
             return False
         self._said_s[key] = now_s
         return True
