@@ -10,7 +10,7 @@ from edge_vision.core.detections import Detections
 from edge_vision.core.found import Found
 from edge_vision.core.frame import Frame
 
-MOST_WAITING = 30  # frames of one second at 30 frames/s: 27 MB at 640x480
+MOST_WAITING = 30  # frames, of one second at 30 frames/s: 27 MB at 640x480
 PATIENCE_S = 1.0  # without detections for so long, frames are shown as they are
 
 Pair = Tuple[Frame, Optional[Detections]]
@@ -22,8 +22,8 @@ class Matcher:
 
     Boxes are never drawn on a frame that they were not found in. Frames that have waited in vain
     are shown bare: all when no detections come for PATIENCE_S, the oldest when MOST_WAITING
-    others wait behind it. Safe to call from several
-    threads. The clock is the caller's: `now_s` in seconds, always growing.
+    others wait behind it (a detector that takes longer than that shows no boxes). Safe to call
+    from several threads. The clock is the caller's: `now_s` in seconds, always growing.
     """
 
     def __init__(self):

@@ -11,7 +11,7 @@ from edge_vision.core.families import FAMILIES, layout_of, recognise, Tensor, te
 from edge_vision.core.labels import default_labels, labels_from_metadata
 from edge_vision.core.letterbox import boxes_to_image, letterbox
 from edge_vision.core.nms import nms
-from edge_vision.core.onnx_model import DTYPES, OnnxModel
+from edge_vision.core.onnx_model import DTYPES, first_line, OnnxModel
 from edge_vision.core.options import Options
 import numpy as np
 
@@ -74,9 +74,9 @@ class OnnxDetector:
                  'nhwc': (1, *height_width, 3)}[self._layout]
         try:
             arrays = self._model.run({self._image.name: np.zeros(shape, self._dtype)})
-        except Exception as error:  # whatever the graph trips over; its first line says it
+        except Exception as error:  # whatever the graph trips over
             raise UserError(f'{self._model.path} fails on an image of {self.input_wh[0]}x'
-                            f'{self.input_wh[1]}: {str(error).splitlines()[0]}') from error
+                            f'{self.input_wh[1]}: {first_line(error)}') from error
         return tensors(self._model.outputs, arrays)
 
     def prepare(self, bgr: np.ndarray) -> Prepared:

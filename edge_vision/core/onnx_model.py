@@ -75,6 +75,11 @@ def _options_of(provider: str) -> dict:
             'trt_fp16_enable': True}
 
 
+def first_line(error: Exception) -> str:
+    """Give what an error of ONNX Runtime says first; the rest is for its developers."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 class OnnxModel:
     """
     A loaded model file.
@@ -101,9 +106,8 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=[(name, _options_of(name)) for name in names])
         except Exception as error:  # onnxruntime's own classes differ from release to release
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f'{path} cannot be loaded by ONNX Runtime '
-                            f'{onnxruntime.__version__}: {reason}') from error
+                            f'{onnxruntime.__version__}: {first_line(error)}') from error
         self.path = path
         self.inputs = self._session.get_inputs()
         self.optional_inputs = self._session.get_overridable_initializers()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 import threading
 import time
 from typing import Callable, Dict
@@ -82,25 +82,23 @@ class Pipeline:
                 continue
 
     def _finish(self):
-        def take():
-            try:
-                return self._answers.get(timeout=0.5)
-            except Empty:
-                return None
-
         def work(item):
             detector, frame, prepared, outputs, stages_ms = item
             start_s = time.perf_counter()
             detections = detector.finish(prepared, outputs)
             stages_ms['postprocess'] = _ms_since(start_s)
             self._on_found(frame, detections, stages_ms)
-        self._each(take, work)
+        self._each(self._answers.get, work)
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the threads; what is under work is finished, if that takes less than timeout_s."""
         self._closing.set()
         self._frames.close()
         self._prepared.close()
+        try:
+            self._answers.put_nowait(None)  # wakes up the last step, if it waits
+        except Full:
+            pass
         end_s = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, end_s - time.monotonic()))

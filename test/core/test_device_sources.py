@@ -4,14 +4,9 @@ import threading
 
 import cv2
 from edge_vision.core.jpeg import encode, Variant
-from edge_vision.core.sources import devices, SourceLost
-from edge_vision.core.sources.devices import (
-    csi_pipeline,
-    decode_v4l2,
-    GstreamerSource,
-    MOST_DAMAGED,
-    V4l2Source,
-)
+from edge_vision.core.sources import SourceLost
+from edge_vision.core.sources.csi import csi_pipeline, GstreamerSource
+from edge_vision.core.sources.v4l2 import decode_v4l2, MOST_DAMAGED, V4l2Source
 import numpy as np
 import pytest
 
@@ -110,7 +105,7 @@ class FakeDevice:
 def camera_of(monkeypatch):
     def make(*buffers, **more):
         device = FakeDevice(buffers, **more)
-        monkeypatch.setattr(devices.cv2, 'VideoCapture', device)
+        monkeypatch.setattr(cv2, 'VideoCapture', device)
         return device, V4l2Source(0, (640, 480), 25.0)
     return make
 
@@ -182,7 +177,7 @@ def test_csi_pipeline(sensor, size_wh, fps, expected):
 
 def test_gstreamer(monkeypatch):
     device = FakeDevice([PICTURE])
-    monkeypatch.setattr(devices.cv2, 'VideoCapture', device)
+    monkeypatch.setattr(cv2, 'VideoCapture', device)
     camera = GstreamerSource('a ! b', 'csi:0')
     camera.open(threading.Event())
     assert device.device == ('a ! b', cv2.CAP_GSTREAMER)
@@ -194,6 +189,6 @@ def test_gstreamer(monkeypatch):
 
 
 def test_gstreamer_that_does_not_start(monkeypatch):
-    monkeypatch.setattr(devices.cv2, 'VideoCapture', FakeDevice([], opens=False))
+    monkeypatch.setattr(cv2, 'VideoCapture', FakeDevice([], opens=False))
     with pytest.raises(SourceLost, match='csi:0: the GStreamer pipeline does not start'):
         GstreamerSource('a ! b', 'csi:0').open(threading.Event())

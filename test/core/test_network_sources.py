@@ -1,20 +1,20 @@
 """HTTP cameras on a real server of this machine, and RTSP where nobody answers."""
 
 import base64
+import hashlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import socket
 import threading
 import time
+from urllib.request import parse_http_list, parse_keqv_list
 
 import cv2
 from edge_vision.core.jpeg import encode, Variant
-from edge_vision.core.sources import network, SourceLost
-from edge_vision.core.sources.network import (
-    FfmpegSource,
-    HttpSource,
-    JpegSplitter,
-    without_password,
-)
+from edge_vision.core.sources import http, rtsp, SourceLost
+from edge_vision.core.sources.base import TIMEOUT_S, without_password
+from edge_vision.core.sources.http import HttpSource
+from edge_vision.core.sources.mjpeg import JpegSplitter, MOST_BYTES
+from edge_vision.core.sources.rtsp import FfmpegSource
 import numpy as np
 import pytest
 
@@ -83,7 +83,7 @@ def test_splitter_with_a_length_does_not_look_for_the_end():
 def test_splitter_gives_up_on_endless_garbage_soon(chunk):
     splitter, start_s = JpegSplitter(), time.process_time()
     with pytest.raises(SourceLost, match='not an MJPEG camera'):
-        for _ in range(2 * network.MOST_BYTES // len(chunk)):
+        for _ in range(2 * MOST_BYTES // len(chunk)):
             splitter.feed(chunk)
     assert time.process_time() - start_s < 3
 
@@ -213,30 +213,56 @@ def test_only_damaged_pictures_are_a_loss(camera, opened):
         opened(camera.url, fps=500.0).read()
 
 
-def needs_password(camera, user_password):
-    wanted = 'Basic ' + base64.b64encode(user_password.encode()).decode()
+def basic(user, password):
+    """Give the challenge of basic authentication (RFC 7617), and what answers it."""
+    wanted = 'Basic ' + base64.b64encode(f'{user}:{password}'.encode()).decode()
+    return 'Basic realm="camera"', lambda handler: handler.headers.get('Authorization') == wanted
+
+
+def digest(user, password):
+    """Give the challenge of digest authentication (RFC 2617, 3.2.2), and what answers it."""
+    def md5(text):
+        return hashlib.md5(text.encode()).hexdigest()
+
+    def is_right(handler):
+        given = parse_keqv_list(parse_http_list(
+            handler.headers.get('Authorization', '').partition(' ')[2]))
+        if given.get('username') != user or given.get('nonce') != 'n0':
+            return False
+        parts = (md5(f'{user}:camera:{password}'), 'n0', given['nc'], given['cnonce'], 'auth',
+                 md5(f'GET:{handler.path}'))
+        return given['response'] == md5(':'.join(parts))
+    return 'Digest realm="camera", nonce="n0", qop="auth"', is_right
+
+
+def needs_password(camera, challenge, is_right):
     give = camera.answer
 
     def answer(handler):
-        if handler.headers.get('Authorization') == wanted:
+        if is_right(handler):
             give(handler)
-        else:
-            handler.send_error(401)
+            return
+        handler.send_response(401)
+        handler.send_header('WWW-Authenticate', challenge)
+        handler.send_header('Content-Length', '0')
+        handler.end_headers()
     camera.answer = answer
 
 
-def test_password_of_the_url(camera, opened):
+@pytest.mark.parametrize('scheme', [basic, digest])
+def test_password_of_the_url(camera, opened, scheme):
     camera.gives(PARTS[2])
-    needs_password(camera, 'me:p@ss:wörd')
-    source = opened(camera.url.replace('//', '//me:p%40ss:w%C3%B6rd@'))
+    needs_password(camera, *scheme('me', 'p@ss:word'))
+    source = opened(camera.url.replace('//', '//me:p%40ss:word@'))
     assert number_of(source.read()) == 2
     assert source.description == f'pictures of {camera.url}'
 
 
 @pytest.mark.parametrize('user', ['', 'me:wrong@'], ids=['no password', 'a wrong password'])
-def test_a_wrong_password_is_told_but_not_repeated(camera, opened, user):
+@pytest.mark.parametrize('scheme', [basic, digest])
+def test_a_wrong_password_is_told_but_not_repeated(camera, opened, user, scheme):
     camera.gives(PARTS[2])
-    needs_password(camera, 'me:right')
+    needs_password(camera, *scheme('me', 'right'))
     said = r'answers 401 Unauthorized \(the URL may carry user:password@\)'
     with pytest.raises(SourceLost, match=said) as caught:
         opened(camera.url.replace('//', '//' + user))
@@ -301,7 +327,7 @@ def test_a_stream_that_breaks_off_within_a_chunk_is_a_loss(camera, opened):
     pytest.param([], 'wait', 'fell silent', id='before the first'),
     pytest.param([b'\r\n'] * 200, 'wait', 'sent no whole picture', id='a drip of nothing')])
 def test_a_stream_that_stalls_is_a_loss(camera, opened, monkeypatch, chunks, then, sentence):
-    monkeypatch.setattr(network, 'TIMEOUT_S', 0.2)
+    monkeypatch.setattr(http, 'TIMEOUT_S', 0.2)
     camera.streams(*chunks, then=then, pause_s=0.02)
     start_s = time.monotonic()
     with pytest.raises(SourceLost, match=sentence):
@@ -310,7 +336,7 @@ def test_a_stream_that_stalls_is_a_loss(camera, opened, monkeypatch, chunks, the
 
 
 def test_a_camera_that_does_not_answer_is_a_loss(camera, opened, monkeypatch):
-    monkeypatch.setattr(network, 'TIMEOUT_S', 0.2)
+    monkeypatch.setattr(http, 'TIMEOUT_S', 0.2)
     camera.answer = lambda handler: camera.over.wait(PATIENCE_S)
     with pytest.raises(SourceLost, match='does not answer'):
         opened(camera.url)
@@ -324,7 +350,7 @@ def test_a_stop_ends_the_reading_of_a_drip(camera, opened):
     start_s = time.monotonic()
     with pytest.raises(SourceLost):
         source.read()
-    assert time.monotonic() - start_s < network.TIMEOUT_S / 2
+    assert time.monotonic() - start_s < TIMEOUT_S / 2
 
 
 def test_a_server_that_speaks_something_else_is_a_loss(opened):
@@ -360,11 +386,11 @@ def test_nobody_at_the_port_of_a_stream(closed_port, scheme):
     with pytest.raises(SourceLost, match=f'{scheme}://127.0.0.1:{closed_port}/live cannot be'):
         source.open(threading.Event())
     source.close()
-    assert time.monotonic() - start_s < network.TIMEOUT_S + 1
+    assert time.monotonic() - start_s < TIMEOUT_S + 1
 
 
 def test_an_rtsp_server_that_is_silent_is_given_up(monkeypatch):
-    monkeypatch.setattr(network, 'TIMEOUT_S', 0.5)
+    monkeypatch.setattr(rtsp, 'TIMEOUT_S', 0.5)
     with socket.create_server(('127.0.0.1', 0)) as server:
         source = FfmpegSource(f'rtsp://127.0.0.1:{server.getsockname()[1]}/live')
         start_s = time.monotonic()

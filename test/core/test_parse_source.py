@@ -5,10 +5,12 @@ import os
 import cv2
 from edge_vision.core.errors import UserError
 from edge_vision.core.sources import parse, parse_source, Settings
+from edge_vision.core.sources.csi import GstreamerSource
 from edge_vision.core.sources.demo import DemoSource
-from edge_vision.core.sources.devices import GstreamerSource, V4l2Source
 from edge_vision.core.sources.files import ImagesSource, VideoSource
-from edge_vision.core.sources.network import FfmpegSource, HttpSource
+from edge_vision.core.sources.http import HttpSource
+from edge_vision.core.sources.rtsp import FfmpegSource
+from edge_vision.core.sources.v4l2 import V4l2Source
 import numpy as np
 import pytest
 

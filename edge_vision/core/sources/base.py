@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import re
 import threading
 import time
 from typing import Optional
 
 import numpy as np
+
+TIMEOUT_S = 5.0  # a network camera that is silent for longer is taken for lost
+
+
+def without_password(url: str) -> str:
+    """Hide the user and password of a URL, for logs and messages."""
+    return re.sub(r'(?<=//)[^/?#]*@', '', url)
 
 
 class SourceLost(Exception):

@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 import threading
 import time
-from typing import Any, Sequence, Set
+from typing import Sequence, Set
 
 import cv2
 from edge_vision.core.sources.base import Captured, EndOfSource, Pace, Source, SourceLost
+from edge_vision.core.sources.opencv import OpenCvSource
 
 
-class VideoSource(Source):
+class VideoSource(OpenCvSource):
     """A video file, played at the times that it carries, or at a given rate."""
 
     def __init__(self, path: str, fps: float, loop: bool):
         """Play `path`; fps 0 keeps the file's own timing."""
+        super().__init__(path)
         self._path = path
         self._fps = fps
         self._loop = loop
-        self._capture: Any = None  # cv2.VideoCapture while open
 
     def open(self, stop: threading.Event) -> None:
         """Open the file; SourceLost where it is no video."""
@@ -36,10 +37,9 @@ class VideoSource(Source):
     def _rewind(self):
         # opened anew: seeking to the start is not exact in many containers
         self.close()
-        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise SourceLost(f'{self._path} is damaged or in no video format that FFmpeg knows '
-                             f'(MP4, MKV, AVI, WebM)')
+        self._take((self._path, cv2.CAP_FFMPEG), (
+            f'{self._path} is damaged or in no video format that FFmpeg knows '
+            f'(MP4, MKV, AVI, WebM)'))
         self._count = 0  # pictures since the start of the file
 
     def _position_s(self) -> float:
@@ -71,12 +71,6 @@ class VideoSource(Source):
             self._started_s = self._due_s + 1 / (self._fps or self._file_fps)
             self._rewind()
         raise SourceLost(f'{self._path} has no picture that can be decoded')
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
 
 
 class ImagesSource(Source):

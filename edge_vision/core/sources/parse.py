@@ -11,16 +11,13 @@ import threading
 from urllib.parse import unquote, urlsplit
 
 from edge_vision.core.errors import UserError
-from edge_vision.core.sources.base import EndOfSource, Source, SourceLost
+from edge_vision.core.sources.base import EndOfSource, Source, SourceLost, without_password
+from edge_vision.core.sources.csi import csi_pipeline, GstreamerSource, has_gstreamer
 from edge_vision.core.sources.demo import DemoSource
-from edge_vision.core.sources.devices import (
-    csi_pipeline,
-    GstreamerSource,
-    has_gstreamer,
-    V4l2Source,
-)
 from edge_vision.core.sources.files import ImagesSource, VideoSource
-from edge_vision.core.sources.network import FfmpegSource, HttpSource, without_password
+from edge_vision.core.sources.http import HttpSource
+from edge_vision.core.sources.rtsp import FfmpegSource
+from edge_vision.core.sources.v4l2 import V4l2Source
 
 WHAT_WOULD_DO = ('demo: (embedded picture), 0 or /dev/video0 (camera), csi:0 (Jetson CSI), '
                  'rtsp://... or http://... (network camera), a video file, a folder or a glob '

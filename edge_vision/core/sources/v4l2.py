@@ -1,13 +1,13 @@
-"""Cameras on the machine itself: V4L2 (USB) and Jetson CSI through GStreamer."""
+"""Cameras of the machine itself by V4L2: USB cameras above all."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import cv2
-from edge_vision.core.sources.base import Captured, Source, SourceLost
+from edge_vision.core.sources.base import Captured, SourceLost
+from edge_vision.core.sources.opencv import OpenCvSource
 import numpy as np
 
 MOST_DAMAGED = 10  # pictures in a row; many USB cameras begin with a broken one or two
@@ -40,22 +40,21 @@ def decode_v4l2(raw: np.ndarray, size_wh):
                      f'neither MJPG nor YUYV')
 
 
-class V4l2Source(Source):
+class V4l2Source(OpenCvSource):
     """A USB camera by index or device path; MJPG where it can, whose JPEG is kept."""
 
     def __init__(self, device, size_wh, fps: float):
         """Ask `device` (0 or /dev/video0) for a size and a rate; it may choose others."""
+        super().__init__(f'camera {device}')
         self._device = device
         self._size_wh = size_wh
         self._fps = fps
-        self._capture: Any = None  # cv2.VideoCapture while open
 
     def open(self, stop: threading.Event) -> None:
         """Open the device, ask for the settings and read back what it chose."""
-        self._capture = capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
-        if not capture.isOpened():
-            raise SourceLost(f'camera {self._device} cannot be opened: unplugged, used by '
-                             f'another program, or not permitted (group video)')
+        capture = self._take((self._device, cv2.CAP_V4L2), (
+            f'{self._name} cannot be opened: unplugged, used by another program, or not '
+            f'permitted (group video)'))
         capture.set(cv2.CAP_PROP_FOURCC, int.from_bytes(b'MJPG', 'little'))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size_wh[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size_wh[1])
@@ -69,19 +68,19 @@ class V4l2Source(Source):
         if fourcc in ('MJPG', 'YUYV'):  # all others OpenCV turns into BGR
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         self._damaged = 0
-        self.description = (f'camera {self._device}, {self._real_wh[0]}x{self._real_wh[1]} '
+        self.description = (f'{self._name}, {self._real_wh[0]}x{self._real_wh[1]} '
                             f'{fourcc} at {capture.get(cv2.CAP_PROP_FPS):g} frames/s')
 
     def read(self) -> Captured:
         """Wait for the next picture of the camera."""
         while True:
             if not self._capture.grab():
-                raise SourceLost(f'camera {self._device} stopped delivering pictures')
+                raise SourceLost(f'{self._name} stopped delivering pictures')
             stamp_ns = time.time_ns()
             try:
                 ok, raw = self._capture.retrieve()
                 if not ok:
-                    raise SourceLost(f'camera {self._device} delivered an empty picture')
+                    raise SourceLost(f'{self._name} delivered an empty picture')
                 bgr, jpeg = decode_v4l2(raw, self._real_wh)
             except SourceLost:
                 self._damaged += 1
@@ -91,61 +90,3 @@ class V4l2Source(Source):
                 continue
             self._damaged = 0
             return Captured(bgr, stamp_ns, jpeg)
-
-    def close(self) -> None:
-        """Let go of the device."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
-
-
-def csi_pipeline(sensor_id: int, size_wh, fps: float) -> str:
-    """
-    GStreamer pipeline from a Jetson CSI sensor to BGR, newest picture only.
-
-    nvarguscamerasrc and nvvidconv are NVIDIA's elements (Jetson Linux, Accelerated GStreamer).
-    """
-    width, height = size_wh
-    return (f'nvarguscamerasrc sensor-id={sensor_id} ! '
-            f'video/x-raw(memory:NVMM), width={width}, height={height}, '
-            f'framerate={max(1, round(fps or 30))}/1, format=NV12 ! '
-            f'nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! '
-            f'video/x-raw, format=BGR ! appsink drop=true max-buffers=1 sync=false')
-
-
-def has_gstreamer() -> bool:
-    """Tell whether this OpenCV was built with GStreamer (the wheels from pip are not)."""
-    lines = cv2.getBuildInformation().splitlines()
-    return any('GStreamer' in line and 'YES' in line for line in lines)
-
-
-class GstreamerSource(Source):
-    """A camera behind a GStreamer pipeline that ends in an appsink with BGR."""
-
-    def __init__(self, pipeline: str, name: str):
-        """Run `pipeline`; `name` is what the user called it."""
-        self._pipeline = pipeline
-        self._name = name
-        self._capture: Any = None  # cv2.VideoCapture while open
-
-    def open(self, stop: threading.Event) -> None:
-        """Start the pipeline."""
-        self._capture = cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER)
-        if not self._capture.isOpened():
-            raise SourceLost(f'{self._name}: the GStreamer pipeline does not start; is the '
-                             f'sensor connected and nvargus-daemon running?')
-        self.description = f'{self._name} through GStreamer'
-
-    def read(self) -> Captured:
-        """Wait for the next picture."""
-        ok, bgr = self._capture.read()
-        stamp_ns = time.time_ns()
-        if not ok:
-            raise SourceLost(f'{self._name} stopped delivering pictures')
-        return Captured(bgr, stamp_ns)
-
-    def close(self) -> None:
-        """Stop the pipeline."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
