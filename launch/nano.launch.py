@@ -98,8 +98,8 @@ def start(context):
         return [Node(executable='nano', arguments=arguments, ros_arguments=words,
                      on_exit=end_all, **common)]
     # a process that dies comes back, unless it was used wrongly
-    return [Node(executable=f'{name}_node', respawn=True, respawn_delay=2.0, on_exit=end_if_misused,
-                 ros_arguments=words, **common) for name in wanted]
+    return [Node(executable=f'{name}_node', ros_arguments=words, respawn=True, respawn_delay=2.0,
+                 on_exit=end_if_misused, **common) for name in wanted]
 
 
 def generate_launch_description():

@@ -5,6 +5,6 @@ import sys
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support import claim_domain  # noqa: E402
+from support import claim_domain
 
 claim_domain()

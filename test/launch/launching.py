@@ -75,14 +75,22 @@ class Launched:
 
     def says(self, text: str) -> str:
         """Wait for a line with `text`; gives it."""
-        return wait_for(lambda: next((x for x in self.output.splitlines() if text in x), None),
-                        f'launch says {text!r}', detail=lambda: self.output)
+        def line():
+            over = self.process.poll() is not None
+            found = next((x for x in self.output.splitlines() if text in x), None)
+            assert found or not over, f'launch ended before it said {text!r}\n{self.output}'
+            return found
+        return wait_for(line, f'launch says {text!r}', detail=lambda: self.output)
 
     def started(self, *names: str):
         """Wait until the stand-ins of these names, and no others, run; gives what each tells."""
         files = [self._folder / name for name in names]
-        wait_for(lambda: all(file.exists() for file in files), f'{names} are started',
-                 detail=lambda: self.output)
+        def are_there():
+            over = self.process.poll() is not None
+            there = all(file.exists() for file in files)
+            assert there or not over, f'launch ended before {names} ran\n{self.output}'
+            return there
+        wait_for(are_there, f'{names} are started', detail=lambda: self.output)
         told = {file.name: json.loads(file.read_text()) for file in files}
         assert self.output.count('process started with pid') == len(names), self.output
         return told

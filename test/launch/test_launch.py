@@ -38,10 +38,10 @@ def port():
 
 
 def test_the_arguments_are_declared_with_descriptions():
-    from launch.launch_description_sources.python_launch_file_utilities import (
-        get_launch_description_from_python_launch_file)
-    description = get_launch_description_from_python_launch_file(
-        str(REPO / 'launch' / 'nano.launch.py'))
+    from launch import LaunchContext
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+    source = PythonLaunchDescriptionSource(str(REPO / 'launch' / 'nano.launch.py'))
+    description = source.get_launch_description(LaunchContext())
     declared = {argument.name: argument.description
                 for argument in description.get_launch_arguments()}
     assert ARGUMENTS <= set(declared)
