@@ -42,10 +42,10 @@ class Auto(Voice):
         if data is not None:
             self.used = 'cache'
             return data
+        if self._retry_s is not None:
+            self._try_again(text, wish, cancelled)
         if self._retry_s is None:
             data = self._fetch(text, wish, cancelled)
-        else:
-            self._try_again(text, wish, cancelled)
         if data is not None or cancelled.is_set():
             self.used = 'gtts'
             return data
