@@ -85,7 +85,7 @@ def decode(data: bytes) -> np.ndarray:
 def _with_sizes(wav: bytes) -> bytes:
     """Write the real sizes into a WAV file that came out of a pipe: espeak-ng cannot know them."""
     at = wav.find(b'data')
-    if at < 0:
+    if not 0 <= at <= len(wav) - 8:
         return wav
     whole, body = len(wav) - 8, len(wav) - at - 8
     return (wav[:4] + whole.to_bytes(4, 'little') + wav[8:at + 4]

@@ -97,7 +97,7 @@ class Speaker:
         return text
 
     def _say(self, lines: List[Line]) -> None:
-        text, manner = self._text_of(lines), self.manner
+        text, manner, before = self._text_of(lines), self.manner, self.spoken
         if not text:
             return
 
@@ -112,15 +112,18 @@ class Speaker:
         if sound is None:
             begin()
             return
+        def begin_aloud():
+            self._device_s = None
+            self._backoff.reset()
+            self._tell('')
+            begin()
+
         try:
-            manner.sound.play(sound, manner.volume, self.queue.interrupted, begin)
+            manner.sound.play(sound, manner.volume, self.queue.interrupted, begin_aloud)
         except SoundError as error:
             self._lose_device(error)
-            begin()
-            return
-        self._device_s = None
-        self._backoff.reset()
-        self._tell('')
+            if self.spoken == before:
+                begin()
 
     def _sound_of(self, text: str, manner: Manner) -> Optional[bytes]:
         """Give the sound of a line; None, and nothing is made, where nothing would be heard."""
