@@ -82,12 +82,16 @@ class Program:
         if not os.path.exists(command[0]):
             command = [sys.executable, '-m', f'edge_vision.nodes.{name}']
         words = list(words)
+        if name == 'nano':  # the tests speak to nobody, and ask no service on the network to
+            parameters.setdefault('speech__engine', 'silent')
         if parameters and '--ros-args' not in words:
             words.append('--ros-args')
         for key, value in parameters.items():
             text = json.dumps(value)
             words += ['-p', f'{key.replace("__", ":")}:={text}']
         self.name = name
+        self._others_files = set(os.listdir('/dev/shm'))
+        self._orphans = set()
         self._out = tempfile.TemporaryFile('w+')
         self._err = tempfile.TemporaryFile('w+')
         self.process = subprocess.Popen(command + words, stdout=self._out, stderr=self._err,
@@ -137,6 +141,23 @@ class Program:
             self.process.send_signal(number)
         return self.ended(limit_s)
 
+    @property
+    def shared_memory(self):
+        """Files in shared memory that the process uses and that were not there before it."""
+        return shared_memory_of(self.process.pid) - self._others_files
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory is out; `put_away` what it cannot any more."""
+        self._orphans = self.shared_memory
+        self.process.kill()
+        self.process.wait()
+
+    def put_away(self) -> None:
+        """Remove what a killed process left in shared memory and nobody else uses."""
+        locks = {f'sem.{name}_mutex' for name in self._orphans}
+        for name in left_behind(self._orphans | locks):
+            Path('/dev/shm', name).unlink(missing_ok=True)
+
     def close(self) -> None:
         """End it, whatever state it is in."""
         if self.process.poll() is None:
@@ -144,8 +165,8 @@ class Program:
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+                self.kill()
+        self.put_away()
 
 
 @contextmanager
@@ -173,9 +194,9 @@ def children_of(pid: int):
 
 
 def shared_memory_of(pid: int):
-    """Names of the files in shared memory that the process has mapped, those of tracers aside."""
+    """Names of the files in shared memory that the process uses, those of tracers aside."""
     try:
-        lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
+        lines = Path(f'/proc/{pid}/maps').read_text().splitlines() + open_files(pid)
     except OSError:
         return set()
     names = {line.split('/dev/shm/', 1)[1].split()[0] for line in lines if '/dev/shm/' in line}

@@ -12,16 +12,7 @@ from urllib.request import urlopen
 from edge_vision.nodes import qos
 import pytest
 from sensor_msgs.msg import Image
-from support import (
-    children_of,
-    http,
-    left_behind,
-    MjpegCamera,
-    parts_of,
-    running,
-    shared_memory_of,
-    wait_for,
-)
+from support import children_of, http, left_behind, MjpegCamera, parts_of, running, wait_for
 from vision_msgs.msg import Detection2DArray
 
 LIGHT = {'camera__fps': 10.0, 'camera__width': 160, 'camera__height': 120,
@@ -105,7 +96,7 @@ def test_a_signal_ends_it_in_order(program, parameters, ready, number):
             viewers = [urlopen(ended.url + path, timeout=20)
                        for path in ('/stream', '/api/events')]
         mine = {ended.process.pid, *children_of(ended.process.pid)}
-        files = shared_memory_of(ended.process.pid)
+        files = ended.shared_memory
         assert files, 'Fast DDS works without shared memory: the profile is not read'
         start_s = time.monotonic()
         assert ended.stop(number) == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, ExitStack
-import signal
 import socket
 from urllib.request import urlopen
 
@@ -39,8 +38,7 @@ class System:
     @contextmanager
     def killed(self, name: str):
         """End one as the kernel does it when memory is out; afterwards it is started again."""
-        self.programs[name].process.send_signal(signal.SIGKILL)
-        self.programs[name].ended(10)
+        self.programs[name].kill()
         try:
             yield
             self._others_live(name)
@@ -72,6 +70,8 @@ class System:
         """End all."""
         for program in self._all:
             program.close()
+        for program in self._all:  # once more: while the others lived they used its files too
+            program.put_away()
         print(self.output)
 
 

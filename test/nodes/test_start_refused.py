@@ -67,7 +67,8 @@ def test_one_sentence_and_exit_code_2(files, program, words, sentence):
             assert ended.ended(10) == 2
     # rcl itself announces a file that it cannot parse
     lines = [line for line in ended.stderr.splitlines()
-             if line.strip() and not line.startswith('[INFO]') and '[rcl]: Failed' not in line]
+             if line.strip() and not line.startswith(('[INFO]', '[WARN]'))
+             and '[rcl]: Failed' not in line]
     assert len(lines) == 1, lines
     assert lines[0].startswith(f'{program}: ') and fill(sentence) in lines[0]
     assert 'Traceback' not in ended.output

@@ -123,11 +123,12 @@ def test_many_threads_may_show_and_ask():
         with feeds.watch('/overlay', OWN) as feed:
             threads = [threading.Thread(target=lambda n=n: [
                 feeds.show('/overlay', picture(n), n, 80) for _ in range(20)]) for n in range(4)]
+            waiting = asyncio.create_task(feed.next(20))
+            await asyncio.sleep(0)
             for thread in threads:
                 thread.start()
-            seen = 0
+            assert (await waiting)[0]
             while any(thread.is_alive() for thread in threads):
                 assert feeds.viewers() == 1
-                seen += await feed.next(0.1) is not None
-            assert seen
+                await feed.next(0.1)
     in_loop(test)

@@ -66,7 +66,7 @@ class Tab:
 
     def pixels(self):
         """Give the picture as the browser shows it, shrunk; None while there is none."""
-        return self.page.evaluate('''() => {
+        return self.page.evaluate("""() => {
             const picture = document.getElementById('picture');
             if (!picture.naturalWidth) return null;
             const canvas = document.createElement('canvas');
@@ -74,7 +74,7 @@ class Tab:
             const context = canvas.getContext('2d');
             context.drawImage(picture, 0, 0, 64, 48);
             return Array.from(context.getImageData(0, 0, 64, 48).data);
-        }''')
+        }""")
 
     def changes(self) -> None:
         """Wait until the picture has changed."""
@@ -127,8 +127,9 @@ def test_the_person_is_listed(tab):
 
 
 def test_the_figures_are_shown(tab):
-    for name, words in (('camera-fps', '/s'), ('camera-size', '640×480'), ('detector-fps', '/s'),
-                        ('latency', 'ms'), ('inference', 'ms'), ('provider', 'cpu')):
+    for name, words in (('camera-fps', '/s'), ('camera-size', '640'), ('camera-size', '480'),
+                        ('detector-fps', '/s'), ('latency', 'ms'), ('inference', 'ms'),
+                        ('provider', 'cpu')):
         sync_api.expect(tab.page.locator(f'#{name}')).to_contain_text(words, timeout=LIMIT_MS)
     sync_api.expect(tab.page.locator('#clients')).to_have_text('1 watching', timeout=LIMIT_MS)
 
@@ -159,10 +160,10 @@ def test_the_other_picture(tab, nano):
     tab.until(lambda: clients(nano) == 1, 'the other stream ends')
 
 
-HIDE = '''hidden => {
+HIDE = """hidden => {
     Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
-}'''
+}"""
 
 
 def test_a_hidden_page_costs_nothing(tab, nano):
