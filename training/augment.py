@@ -20,8 +20,9 @@ LEAST_VISIBLE = 0.3  # share of a box that must be in the picture for it to stay
 LARGE = 0.12  # or share of the picture that what is left of it must fill
 CLOSE_UP_SIDE = 40  # pixels; smaller objects are too coarse to be shown close up
 CLOSE_UP_SCALE = (0.55, 1.7)  # long side of an object close up, against the picture's
-EMPTY_CELLS = 0.12  # of a grid's pictures, so many are drawn from those without an object
-EMPTY_PIECES = 0.4  # and of the pieces pasted on
+EMPTY_CELLS = 0.25  # share of a grid's pictures that show no object
+EMPTY_PIECES = 0.5  # the same of the pieces pasted on
+EMPTY_FIRST = 0.12  # the same of single pictures
 LEAST_SIDE = 4.0  # pixels; smaller boxes (geometric mean of the sides) become doubtful
 
 
@@ -57,6 +58,8 @@ def compose(
     """
     grid = 1 + int(rng.choice(len(strength.grids), p=strength.grids))
     scales = strength.scale if grid == 1 else strength.scale_in_grid
+    if grid == 1:
+        first = draw(rng, 1.0) if rng.random() < EMPTY_FIRST else first
     canvas = np.full((size, size, 3), PADDING, np.uint8)
     columns, rows = cuts(rng, grid, size), cuts(rng, grid, size)
     chosen = int(rng.integers(grid * grid))

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from training.augment import compose, Strength
 from training.coco import Item, read_bgr
+from training.emptiness import between, is_empty, turned
 from training.patches import area, Sample
 
 CLOSE_UP = 0.4  # share of a picture that its object takes up
@@ -30,16 +31,21 @@ class Pictures:
                 (bgr, item.xyxy * np.float32(scale), item.class_index, item.weight)
             )
         self.samples += [sample for sample in self.samples if fills(sample)]
-        self.empty = [i for i, sample in enumerate(self.samples) if not (sample[3] >= 0.3).any()]
+        self.empty = [i for i, sample in enumerate(self.samples) if is_empty(sample)]
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def draw(self, rng: np.random.Generator, empty_share: float) -> Sample:
-        """Any picture; with the chance `empty_share` one that hardly has an object."""
-        if self.empty and rng.random() < empty_share:
-            return self.samples[self.empty[int(rng.integers(len(self.empty)))]]
-        return self.samples[int(rng.integers(len(self)))]
+        """Any picture; with the chance `empty_share` one without an object, or such a part."""
+        if rng.random() >= empty_share:
+            return self.samples[int(rng.integers(len(self)))]
+        if self.empty and rng.random() < 0.5:
+            sample = self.samples[self.empty[int(rng.integers(len(self.empty)))]]
+            return turned(rng, sample) if rng.random() < 0.5 else sample
+        sample = self.samples[int(rng.integers(len(self)))]
+        part = between(rng, sample)
+        return sample if part is None else part
 
 
 def fills(sample: Sample) -> bool:

@@ -22,7 +22,7 @@ class Settings:
     weight_decay: float = 0.05
     warmup_steps: int = 400
     flat: float = 0.4  # share of the run at full rate, before the cosine to zero
-    final: float = 0.2  # share of the run, at its end, with mild augmentation at full size
+    final: float = 0.15  # share of the run, at its end, with mild augmentation at full size
     average_decay: float = 0.998
     clip: float = 10.0  # greatest norm of the gradient
     seed: int = 0
@@ -51,5 +51,6 @@ def picture_size(settings: Settings, done: float) -> tuple[int, int, Strength]:
     if done >= 1 - settings.final:
         return settings.size, 0, FINAL
     share = max(0.0, done - settings.flat) / (1 - settings.final - settings.flat)
-    side = settings.start_size + share * (settings.size - settings.start_size)
+    # Slowly at first: an epoch of small pictures costs half of one at full size.
+    side = settings.start_size + share**2 * (settings.size - settings.start_size)
     return round(side / 32) * 32, settings.spread, Strength()
