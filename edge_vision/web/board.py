@@ -103,6 +103,7 @@ class Board:
         return {'alive': alive, 'enabled': alive and said.get('enabled') == 'true',
                 'muted': said.get('muted') == 'true', 'language': said.get('language', ''),
                 'engine': said.get('engine', ''),
+                'latency_ms': {p: _number(said.get(f'latency_ms_{p}')) for p in ('p50', 'p95')},
                 'level': said.get('level', 'error') if alive else 'error',
                 'message': said.get('message', '') if alive else 'the speech node is not there'}
 
