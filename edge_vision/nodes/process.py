@@ -6,6 +6,7 @@ import argparse
 import faulthandler
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 WRONG_USE = 2  # exit code for a mistake of the user
+WAKE_S = 0.5
 
 
 class _ToRos(logging.Handler):
@@ -38,8 +40,11 @@ def _start_ros(args) -> None:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # rclpy's class for a wrong argument is private and moved about
         lines = [line for line in str(error).splitlines() if line.strip()]
-        raise UserError(f'{" ".join(lines[:2])} (a text that YAML would take for something else '
-                        f'wants quotes inside quotes: -p "source:=\'demo:\'")') from error
+        sentence = re.sub(r', at /\S+:\d+', '', ' '.join(lines[:2]))  # where in the sources of rcl
+        if 'params file' not in sentence:
+            sentence += (' (a text that YAML would take for something else wants quotes inside '
+                         'quotes: -p "source:=\'demo:\'")')
+        raise UserError(sentence) from error
 
 
 def parser(title: str) -> argparse.ArgumentParser:
@@ -81,7 +86,9 @@ def run(words: argparse.ArgumentParser, make_nodes: Callable[..., Iterable[EdgeN
             nodes.append(node)
             executor.add_node(node)
         spinning.start()
-        stop.wait()
+        # with a time limit, as Python hears of a signal that came just before the wait only after
+        while not stop.wait(WAKE_S):
+            pass
         return spinning.exit_code
     except UserError as error:
         print(f'{words.prog}: {error}', file=sys.stderr, flush=True)
