@@ -12,6 +12,8 @@ from training.coco import Item, read_bgr
 from training.emptiness import between, is_empty, turned
 from training.patches import area, Sample
 
+Key = tuple[int, int, int]  # picture, turn in the epoch, side in pixels
+
 CLOSE_UP = 0.4  # share of a picture that its object takes up
 STEP = 32  # picture sizes are multiples of the coarsest stride
 
@@ -19,9 +21,17 @@ STEP = 32  # picture sizes are multiples of the coarsest stride
 class Pictures:
     """All pictures of a set in memory as uint8, with their boxes."""
 
-    def __init__(self, items: tuple[Item, ...], longest: int) -> None:
-        """Decode all files; pictures longer than `longest` pixels are shrunk to it."""
+    def __init__(
+        self, items: tuple[Item, ...], longest: int, shares: dict[str, float] | None = None
+    ) -> None:
+        """
+        Decode all files; pictures longer than `longest` pixels are shrunk to it.
+
+        shares: how often pictures are shown in an epoch, by the beginning of their file names; 1
+        where nothing is said, and twice as often where an object fills the picture.
+        """
         self.samples: list[Sample] = []
+        self.shares = np.ones(len(items))
         for item in tqdm(items, desc='decode', unit='img', mininterval=2):
             bgr = read_bgr(item.file)
             scale = min(1.0, longest / max(bgr.shape[:2]))
@@ -30,7 +40,10 @@ class Pictures:
             self.samples.append(
                 (bgr, item.xyxy * np.float32(scale), item.class_index, item.weight)
             )
-        self.samples += [sample for sample in self.samples if fills(sample)]
+        for i, item in enumerate(items):
+            named = [v for k, v in (shares or {}).items() if item.file.name.startswith(k)]
+            self.shares[i] = named[0] if named else 1.0
+        self.shares *= 1 + np.array([fills(sample) for sample in self.samples])
         self.empty = [i for i, sample in enumerate(self.samples) if is_empty(sample)]
 
     def __len__(self) -> int:
@@ -39,13 +52,20 @@ class Pictures:
     def draw(self, rng: np.random.Generator, empty_share: float) -> Sample:
         """Any picture; with the chance `empty_share` one without an object, or such a part."""
         if rng.random() >= empty_share:
-            return self.samples[int(rng.integers(len(self)))]
+            return self.samples[self.any(rng)]
         if self.empty and rng.random() < 0.5:
             sample = self.samples[self.empty[int(rng.integers(len(self.empty)))]]
             return turned(rng, sample) if rng.random() < 0.5 else sample
-        sample = self.samples[int(rng.integers(len(self)))]
+        sample = self.samples[self.any(rng)]
         part = between(rng, sample)
         return sample if part is None else part
+
+    def any(self, rng: np.random.Generator) -> int:
+        """Draw a picture's number, as often as its share says."""
+        while True:
+            index = int(rng.integers(len(self)))
+            if rng.random() * self.shares.max() < self.shares[index]:
+                return index
 
 
 def fills(sample: Sample) -> bool:
@@ -55,14 +75,14 @@ def fills(sample: Sample) -> bool:
 
 
 class Augmented(Dataset):
-    """One epoch's pictures: element (index, size) follows from (seed, epoch, index) alone."""
+    """One epoch's pictures: element (index, turn, size) follows from seed, epoch and key."""
 
     def __init__(self, pictures: Pictures, seed: int, epoch: int, strength: Strength) -> None:
         self.pictures, self.seed, self.epoch, self.strength = pictures, seed, epoch, strength
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        index, size = key
-        rng = np.random.default_rng((self.seed, self.epoch, index))
+    def __getitem__(self, key: Key) -> tuple[torch.Tensor, torch.Tensor]:
+        index, turn, size = key
+        rng = np.random.default_rng((self.seed, self.epoch, turn))
         first, draw = self.pictures.samples[index], self.pictures.draw
         bgr, xyxy, class_index, weight = compose(rng, first, draw, size, self.strength)
         rows = np.concatenate([xyxy, class_index[:, None], weight[:, None]], 1).astype(np.float32)
@@ -83,26 +103,29 @@ def one_thread(_: int) -> None:
 
 
 def batches_of(
-    count: int, batch: int, seed: int, epoch: int, middle: int, spread: int
-) -> list[list[tuple[int, int]]]:
+    shares: np.ndarray, batch: int, seed: int, epoch: int, middle: int, spread: int
+) -> list[list[Key]]:
     """
-    Shuffle an epoch's pictures into batches of keys (index, size).
+    Shuffle an epoch's pictures into batches of keys (index, turn, size).
 
-    Each batch has one size: `middle` pixels, give or take `spread`.
+    Each batch has one size: `middle` pixels, give or take `spread`. A picture with a share of 1.5
+    comes once or twice.
     """
     rng = np.random.default_rng((seed, epoch))
-    order = rng.permutation(count)
+    times = np.floor(shares + rng.random(len(shares))).astype(int)
+    order = rng.permutation(np.repeat(np.arange(len(shares)), times))
+    count = len(order)
     steps = max(1, count // batch)
     result = []
-    for part in np.array_split(order[: steps * batch], steps):
+    for turns in np.array_split(np.arange(min(count, steps * batch)), steps):
         size = middle + STEP * int(rng.integers(-(spread // STEP), spread // STEP + 1))
-        result.append([(int(i), size) for i in part])
+        result.append([(int(order[turn]), int(turn), size) for turn in turns])
     return result
 
 
 def epoch_loader(
     pictures: Pictures,
-    keys: list[list[tuple[int, int]]],
+    keys: list[list[Key]],
     seed: int,
     epoch: int,
     strength: Strength,

@@ -51,7 +51,7 @@ def training_batches(images: ImageSet, size: int, seed: int, round_: int) -> Ite
     """Serve training pictures with mild augmentation."""
     settings = Settings(size=size)
     pictures = Pictures(images.items, 2 * size)
-    keys = batches_of(len(pictures), BATCH, seed, round_, size, 0)[:TAYLOR_BATCHES]
+    keys = batches_of(pictures.shares, BATCH, seed, round_, size, 0)[:TAYLOR_BATCHES]
     loader = epoch_loader(pictures, keys, seed, round_, picture_size(settings, 1.0)[2], 0)
     return iter(tqdm(loader, desc='importance', unit='batch', mininterval=2))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from edge_vision.core.errors import UserError
 from training.augment import FINAL, Strength
 
 
@@ -25,10 +26,20 @@ class Settings:
     final: float = 0.15  # share of the run, at its end, with mild augmentation at full size
     average_decay: float = 0.998
     clip: float = 10.0  # greatest norm of the gradient
+    shares: str = ''  # such as 'a_=0.4,b_=2': how often names that begin so are shown
     seed: int = 0
     val_every: int = 2  # epochs between evaluations
     workers: int = 2  # processes that make the pictures
     precision: str = 'bfloat16'  # or float32
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Read how often pictures are shown, by the beginning of their file names."""
+    pairs = [part.split('=') for part in text.split(',') if part]
+    try:
+        return {prefix: float(share) for prefix, share in pairs}
+    except ValueError as error:
+        raise UserError(f"--shares is '{text}'; something like a_=0.4,b_=2 would do.") from error
 
 
 def share_done(settings: Settings, epoch: float, spent_s: float) -> float:

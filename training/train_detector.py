@@ -37,7 +37,7 @@ from training.feed import batches_of, epoch_loader, Pictures
 from training.loss import detection_loss, LossSettings
 from training.network import BASE_WIDTHS, cells, Detector, Widths
 from training.predict import evaluate_network, to_input
-from training.schedule import learning_rate, picture_size, Settings, share_done
+from training.schedule import learning_rate, parse_shares, picture_size, Settings, share_done
 from training.soft import read_soft, with_soft
 
 SETTLE_BATCHES = 16  # batches on which the averaged network's batch norm is measured
@@ -152,7 +152,7 @@ def settle(state: State, pictures: Pictures, settings: Settings, strength: Stren
     """Measure the average's batch norm on pictures as they are in training, at full size."""
     device = next(state.model.parameters()).device
     seed = settings.seed + 1
-    keys = batches_of(len(pictures), settings.batch, seed, state.epoch, settings.size, 0)
+    keys = batches_of(pictures.shares, settings.batch, seed, state.epoch, settings.size, 0)
     keys = keys[:SETTLE_BATCHES]
     loader = epoch_loader(pictures, keys, seed, state.epoch, strength, settings.workers)
     settle_batch_norm(state.average.model, (to_input(bgr.to(device)) for bgr, _ in loader))
@@ -179,7 +179,7 @@ def train(
         init_weights(state.model, load_checkpoint(init), init)
         state.average = Average(state.model, settings.average_decay)
     # 2. the pictures
-    pictures = Pictures(images.items, 2 * settings.size)
+    pictures = Pictures(images.items, 2 * settings.size, parse_shares(settings.shares))
     # 3. the epochs
     first, before_s, begin_s = state.epoch, state.spent_s, time.monotonic() - state.spent_s
 
@@ -189,7 +189,7 @@ def train(
     while (done := share_done(settings, state.epoch, clock())) < 1:
         side, spread, strength = picture_size(settings, done)
         seed, epoch = settings.seed, state.epoch
-        keys = batches_of(len(pictures), settings.batch, seed, epoch, side, spread)
+        keys = batches_of(pictures.shares, settings.batch, seed, epoch, side, spread)
         loader = epoch_loader(pictures, keys, seed, epoch, strength, settings.workers)
         row = {'epoch': epoch + 1, 'size': side, **train_epoch(state, loader, settings, clock)}
         done = share_done(settings, state.epoch, clock())

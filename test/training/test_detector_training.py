@@ -24,7 +24,7 @@ from training.checkpoint import averaged_model, load_checkpoint
 from training.coco import read_coco
 from training.loss import assign, complete_iou, detection_loss, LossSettings
 from training.network import BASE_WIDTHS, cells, Conv, decode_xyxy, Detector, folded, widths_of
-from training.schedule import learning_rate, picture_size, Settings, share_done
+from training.schedule import learning_rate, parse_shares, picture_size, Settings, share_done
 
 NARROW = {name: [8] * len(row) for name, row in BASE_WIDTHS.items()}
 QUICK = Settings(
@@ -218,10 +218,9 @@ def test_the_same_seed_gives_the_same_pictures(toy):
     from training.feed import batches_of, epoch_loader, Pictures
 
     pictures = Pictures(read_coco(toy).items, 96)
-    keys = batches_of(len(pictures), 4, 0, 0, 64, 32)
-    assert sorted(index for batch in keys for index, _ in batch) == sorted(
-        {index for batch in keys for index, _ in batch}
-    )
+    keys = batches_of(pictures.shares, 4, 0, 0, 64, 32)
+    shown = [index for batch in keys for index, _, _ in batch]
+    assert len(shown) == len(set(shown)) == 8
     strength = picture_size(QUICK, 0.0)[2]
     one, two = (
         next(iter(epoch_loader(pictures, keys, 0, 0, strength, workers))) for workers in (0, 1)
@@ -230,6 +229,21 @@ def test_the_same_seed_gives_the_same_pictures(toy):
     assert all(torch.equal(a, b) for a, b in zip(one[1], two[1]))
     boxes = torch.cat(one[1])
     assert ((boxes[:, :4] >= 0) & (boxes[:, :4] <= one[0].shape[1])).all()
+
+
+def test_shares_say_how_often_a_picture_is_shown(toy):
+    from training.feed import batches_of, Pictures
+
+    assert parse_shares('') == {}
+    shares = parse_shares('1=0,3=2')
+    pictures = Pictures(read_coco(toy).items, 96, shares)
+    keys = batches_of(pictures.shares, 1, 0, 0, 64, 0)
+    shown = [index for batch in keys for index, _, _ in batch]
+    assert sorted(shown) == [1, 2, 2, 3, 4, 5, 6, 7, 8]  # 1.png and 10.png never, 3.png twice
+    rng = np.random.default_rng(0)
+    assert {pictures.any(rng) for _ in range(300)} == {1, 2, 3, 4, 5, 6, 7, 8}
+    with pytest.raises(UserError, match='something like'):
+        parse_shares('a')
 
 
 def test_the_shipped_set_reads(shared):
