@@ -34,11 +34,11 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'camera_node = edge_vision.nodes.camera_node:main',
-            'detector_node = edge_vision.nodes.detector_node:main',
-            'overlay_node = edge_vision.nodes.overlay_node:main',
-            'speech_node = edge_vision.nodes.speech_node:main',
-            'nano = edge_vision.nodes.nano:main',
+            'camera_node = edge_vision.programs:camera_node',
+            'detector_node = edge_vision.programs:detector_node',
+            'overlay_node = edge_vision.programs:overlay_node',
+            'speech_node = edge_vision.programs:speech_node',
+            'nano = edge_vision.programs:nano',
         ],
     },
 )

@@ -62,10 +62,10 @@ class Sender:
 
     def send(self, value) -> None:
         """Send a value; safe in any thread."""
+        if self._bus is not None:  # first, as making a message of an image takes its time
+            self._bus.send(self._topic, value)
         if self.wanted():
             self._publisher.publish(self._to_message(value))
-        if self._bus is not None:
-            self._bus.send(self._topic, value)
 
     def wanted(self) -> bool:
         """Tell whether anybody outside the process subscribes."""

@@ -73,16 +73,15 @@ class DetectorNode(EdgeNode):
         self._tracker = Tracker()
         self._found = self.sender(channels.DETECTIONS)
         self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
-        self._tell_model(detector)
+        self._tell_model(detector, self.settings.score_threshold)
         self._pipeline = Pipeline(detector, self._on_found, self.complain)
         self._images = self.receiver(channels.IMAGE, self._on_frame)
         self.begin()
 
-    def _tell_model(self, detector):
+    def _tell_model(self, detector, score_threshold: float):
         self.get_logger().info(f'model {detector.name} on {detector.provider}, '
                                f'{len(detector.labels)} classes')
-        self._labels.publish(labels_to_message(
-            detector.labels, self.settings.score_threshold, time.time_ns()))
+        self._labels.publish(labels_to_message(detector.labels, score_threshold, time.time_ns()))
 
     def _on_frame(self, frame: Frame) -> None:
         if self.enabled:
@@ -111,7 +110,7 @@ class DetectorNode(EdgeNode):
         """Exchange thresholds, or load another model; one that does not load is refused."""
         if any(getattr(old, name) != getattr(new, name) for name in RELOADING):
             self._pipeline.detector = load_detector(new.model, options_of(new))
-            self._tell_model(self._pipeline.detector)
+            self._tell_model(self._pipeline.detector, new.score_threshold)
             return
         detector = self._pipeline.detector
         check_classes(new.classes, detector.labels)
@@ -129,13 +128,13 @@ class DetectorNode(EdgeNode):
                    'errors': self.errors}
         for percent, ms in self._latency_ms.at(50, 95).items():
             figures[f'latency_ms_{percent}'] = ms
-        for stage, values in self._stages_ms.items():
+        for stage, values in list(self._stages_ms.items()):  # another thread adds stages
             figures[f'{stage}_ms'] = values.at(50)['p50']
         if not self.enabled:
             return Health('ok', 'paused', figures)
         if self._rate.per_second() == 0:
-            wrong = f': {self.last_error}' if self.last_error else ''
-            return Health('warn', f'no images arrive{wrong}', figures)
+            wrong = self.recent_error()
+            return Health('warn', f'no images arrive{wrong and ": "}{wrong}', figures)
         return Health('ok', f'on {detector.provider}', figures)
 
     def close(self) -> None:

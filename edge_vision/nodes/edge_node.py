@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Callable, Optional, Sequence
 
 from edge_vision.core.errors import UserError
@@ -32,6 +33,7 @@ class EdgeNode(Node):
         self.enabled = True
         self.errors = 0
         self.last_error = ''
+        self._last_error_s = float('-inf')
 
     @property
     def settings(self):
@@ -55,7 +57,12 @@ class EdgeNode(Node):
         """Count an error of one message or frame and log it, though not at every frame."""
         self.errors += 1
         self.last_error = str(error) or type(error).__name__
+        self._last_error_s = time.monotonic()
         self.get_logger().error(self.last_error, throttle_duration_sec=QUIET_S)
+
+    def recent_error(self) -> str:
+        """Give what was complained of in the last seconds, or '': old errors explain nothing."""
+        return self.last_error if time.monotonic() - self._last_error_s < QUIET_S else ''
 
     def poke(self) -> None:
         """Publish the diagnostics at once: something changed."""

@@ -84,7 +84,8 @@ class OverlayNode(EdgeNode):
 
     def _tell_address(self):
         host, port = self.settings.host, self._server.port
-        self.get_logger().info(f'the page is at http://{host}:{port}/')
+        shown = f'[{host}]' if ':' in host else host
+        self.get_logger().info(f'the page is at http://{shown}:{port}/')
         if host not in ('127.0.0.1', 'localhost', '::1') and not self.settings.token:
             self.get_logger().warning(
                 'everyone in this network can see the camera and stop it: set the parameter '

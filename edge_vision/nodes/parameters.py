@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from edge_vision.core.errors import UserError
 from rcl_interfaces.msg import (
@@ -139,6 +139,20 @@ class Parameters:
             values[name] = from_ros(value, default)
         self.values = kind(**values)
         node.add_on_set_parameters_callback(self._set)
+        if hasattr(node, 'add_pre_set_parameters_callback'):  # not yet in Humble
+            node.add_pre_set_parameters_callback(self._coerce_all)
+
+    def _coerce_all(self, changes: Sequence[Parameter]) -> List[Parameter]:
+        # what cannot be coerced stays as it is, and rclpy refuses its type
+        return [self._coerced(change) if change.name in self._specs else change
+                for change in changes]
+
+    def _coerced(self, change: Parameter) -> Parameter:
+        try:
+            value = coerce(change.name, change.value, self._specs[change.name][0])
+        except UserError:
+            return change
+        return Parameter(change.name, value=value)
 
     def _set(self, changes: Sequence[Parameter]) -> SetParametersResult:
         new = {}

@@ -18,7 +18,7 @@ from edge_vision.core.errors import UserError
 from edge_vision.nodes.edge_node import EdgeNode
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.logging import get_logger
+from rclpy.logging import get_logger, LoggingSeverity, set_logger_level
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
@@ -36,6 +36,8 @@ class _ToRos(logging.Handler):
 
 
 def _start_ros(args) -> None:
+    # what rcl has to say of wrong arguments comes as our sentence too
+    set_logger_level('rcl', LoggingSeverity.FATAL)
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # rclpy's class for a wrong argument is private and moved about
@@ -45,6 +47,8 @@ def _start_ros(args) -> None:
             sentence += (' (a text that YAML would take for something else wants quotes inside '
                          'quotes: -p "source:=\'demo:\'")')
         raise UserError(sentence) from error
+    finally:
+        set_logger_level('rcl', LoggingSeverity.UNSET)
 
 
 def parser(title: str) -> argparse.ArgumentParser:

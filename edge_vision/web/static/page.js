@@ -5,7 +5,9 @@ const by = (id) => document.getElementById(id);
 const picture = by('picture');
 const curtain = by('curtain');
 let topic = '/overlay';
-let wishes = 0; // answers of an older wish to start or stop must not win
+const NOTICE_MS = 4000; // long enough to read a sentence
+let notice = ''; // why the last wish did not work
+let noticeEnds = 0;
 let state = null;
 
 function text(id, value) {
@@ -170,7 +172,7 @@ function show(next) {
   text('clients', `${next.clients} watching`);
   const minutes = Math.floor(next.uptime_s / 60);
   text('uptime', minutes ? `up ${minutes} min` : `up ${Math.floor(next.uptime_s)} s`);
-  const hint = curtainText(next);
+  const hint = (Date.now() < noticeEnds && notice) || curtainText(next);
   text('curtain', hint);
   curtain.hidden = !hint;
   if (was === null || was.camera.enabled !== camera.enabled) restartStream();
@@ -198,40 +200,34 @@ events.onerror = () => {
 };
 
 // ---- what a user can do
-by('toggle').addEventListener('click', async () => {
-  const wish = ++wishes;
-  by('toggle').disabled = true;
-  let sentence = '';
+// Asks the robot for something; gives '' or the sentence that says why it did not work.
+async function ask(path, wish) {
   try {
-    const answer = await fetch('/api/camera', {
+    const answer = await fetch(path, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ enabled: !state.camera.enabled }),
+      body: JSON.stringify(wish),
     });
-    if (!answer.ok) sentence = (await answer.json()).message;
+    if (answer.ok) return '';
+    const said = await answer.text();
+    return said.startsWith('{') ? JSON.parse(said).message : said;
   } catch (error) {
-    sentence = 'no connection to the robot';
+    return 'no connection to the robot';
   }
-  if (wish !== wishes) return;
+}
+
+by('toggle').addEventListener('click', async () => {
+  by('toggle').disabled = true;
+  notice = await ask('/api/camera', { enabled: !state.camera.enabled });
+  noticeEnds = Date.now() + NOTICE_MS;
   by('toggle').disabled = false;
-  if (sentence) {
-    text('curtain', sentence);
-    curtain.hidden = false;
-  }
+  show(state);
 });
 
 by('mute').addEventListener('click', async () => {
   by('mute').disabled = true;
-  try {
-    const answer = await fetch('/api/speech', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ muted: !state.speech.muted }),
-    });
-    if (!answer.ok) text('speech-message', (await answer.json()).message);
-  } catch (error) {
-    text('speech-message', 'no connection to the robot');
-  }
+  const sentence = await ask('/api/speech', { muted: !state.speech.muted });
+  if (sentence) text('speech-message', sentence);
   by('mute').disabled = false;
 });
 
