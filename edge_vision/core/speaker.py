@@ -8,9 +8,10 @@ import threading
 import time
 from typing import Callable, Dict, List, Optional
 
+from edge_vision.core.audio import SoundError
 from edge_vision.core.backoff import Backoff
 from edge_vision.core.phrases import Phrases
-from edge_vision.core.sound import Sound, SoundError
+from edge_vision.core.sound import Sound
 from edge_vision.core.speakable import speakable
 from edge_vision.core.speech_queue import Line, PEOPLE, SpeechQueue
 from edge_vision.core.stats import Percentiles
@@ -75,7 +76,7 @@ class Speaker:
                 continue
             try:
                 self._say(lines)
-            except Exception as error:  # noqa: BLE001 the fault of one line: told, and on to the next
+            except Exception as error:  # noqa: BLE001 the fault of one line ends no voice
                 self._tell(f'a line cannot be said: {error}')
 
     def _probe(self) -> None:
@@ -112,6 +113,7 @@ class Speaker:
         if sound is None:
             begin()
             return
+
         def begin_aloud():
             self._device_s = None
             self._backoff.reset()

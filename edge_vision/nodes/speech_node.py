@@ -9,11 +9,12 @@ import time
 from typing import Callable, List, Optional, Tuple
 
 from edge_vision.core.announcer import Announcer
+from edge_vision.core.audio import SoundError
 from edge_vision.core.errors import UserError
 from edge_vision.core.found import Found
 from edge_vision.core.frame import Frame
 from edge_vision.core.phrases import load_phrases
-from edge_vision.core.sound import devices, Sound, SoundError
+from edge_vision.core.sound import devices, Sound
 from edge_vision.core.speakable import MOST_READ
 from edge_vision.core.speaker import Manner, Speaker
 from edge_vision.core.speech_queue import GESTURE, Line, PEOPLE, SAY, SpeechQueue, URGENT

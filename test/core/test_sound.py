@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 
-from edge_vision.core import sound
+from edge_vision.core import audio, sound
+from edge_vision.core.audio import decode, is_sound, RATE_HZ, SoundError
 from edge_vision.core.errors import UserError
 from edge_vision.core.events import ARRIVED, Event
 from edge_vision.core.phrases import load_phrases
-from edge_vision.core.sound import decode, find_device, is_sound, RATE_HZ, Sound, SoundError
+from edge_vision.core.sound import find_device, Sound
 from edge_vision.core.speaker import Manner, Speaker
 from edge_vision.core.speech_queue import GESTURE, Line, PEOPLE, SAY, SpeechQueue, URGENT
 from edge_vision.core.voices import VoiceError, Wish
@@ -73,7 +74,8 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are():
 
 
 def test_without_the_library(monkeypatch):
-    monkeypatch.setattr(sound, 'miniaudio', None)
+    for module in (audio, sound):
+        monkeypatch.setattr(module, 'miniaudio', None)
     with pytest.raises(SoundError, match='pip install miniaudio'):
         Sound('').probe()
     with pytest.raises(UserError, match='pip install miniaudio'):

@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 
+from edge_vision.core.audio import decode, miniaudio, RATE_HZ
 from edge_vision.core.errors import UserError
-from edge_vision.core.sound import decode, miniaudio, RATE_HZ
 from edge_vision.core.voices import ENGINES, make_voice, SoundCache, VoiceError, Wish
 from edge_vision.core.voices.auto import ANSWER_S, Auto, RETRY_S
 from edge_vision.core.voices.base import Voice

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Callable, Dict, Optional
 
+from edge_vision.core.audio import is_sound
 from edge_vision.core.errors import UserError
-from edge_vision.core.sound import is_sound
 from edge_vision.core.voices.base import Voice, VoiceError, Wish
 from edge_vision.core.voices.cache import SoundCache
 
