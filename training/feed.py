@@ -132,6 +132,9 @@ def epoch_loader(
     workers: int,
 ) -> DataLoader:
     """Serve one epoch's batches: (uint8 [B, S, S, 3], list of rows [n, 6])."""
+    if workers:
+        # OpenCV's pool of threads does not survive a fork: a worker would wait for it for ever
+        cv2.setNumThreads(1)
     return DataLoader(
         Augmented(pictures, seed, epoch, strength),
         batch_sampler=keys,
