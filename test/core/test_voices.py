@@ -10,6 +10,7 @@ import time
 
 from edge_vision.core.audio import decode, miniaudio, RATE_HZ
 from edge_vision.core.errors import UserError
+from edge_vision.core.pace import stretch
 from edge_vision.core.voices import ENGINES, make_voice, SoundCache, VoiceError, Wish
 from edge_vision.core.voices.auto import ANSWER_S, Auto, RETRY_S
 from edge_vision.core.voices.base import Voice
@@ -120,10 +121,36 @@ def test_each_phrase_is_fetched_once_and_then_works_offline(stand_in, google, tm
         google.sound_of('another', ENGLISH, GO_ON)
 
 
-def test_languages_and_paces_are_kept_apart(stand_in, google):
-    for wish in (ENGLISH, Wish({'gtts': 'de'}), Wish({'gtts': 'en'}, rate=0.5)):
+def test_languages_are_kept_apart(stand_in, google):
+    for wish in (ENGLISH, Wish({'gtts': 'de'})):
         google.sound_of('hello', wish, GO_ON)
-    assert len(stand_in.asked) == 3
+    assert len(stand_in.asked) == 2
+
+
+@needs_sound
+@pytest.mark.parametrize('rate', [0.5, 2.0])
+def test_one_answer_serves_all_paces(stand_in, google, rate):
+    plain = decode(google.sound_of('hello', ENGLISH, GO_ON))
+    other = decode(google.sound_of('hello', Wish({'gtts': 'en'}, rate), GO_ON))
+    assert len(stand_in.asked) == 1
+    assert len(other) == pytest.approx(len(plain) / rate, rel=0.1)
+
+
+@pytest.mark.parametrize('rate', [0.5, 0.8, 1.0, 1.5, 3.0])
+def test_another_pace_leaves_the_pitch_and_the_loudness(rate):
+    hz = 200.0
+    samples = (8000 * np.sin(2 * np.pi * hz * np.arange(2 * RATE_HZ) / RATE_HZ)).astype(np.int16)
+    other = stretch(samples, rate)
+    assert len(other) == pytest.approx(len(samples) / rate, rel=0.02)
+    middle = other[len(other) // 4:-len(other) // 4].astype(float)
+    peak = np.argmax(np.abs(np.fft.rfft(middle * np.hanning(len(middle)))))
+    assert peak * RATE_HZ / len(middle) == pytest.approx(hz, rel=0.03)
+    assert np.sqrt(np.mean(middle ** 2)) == pytest.approx(8000 / np.sqrt(2), rel=0.1)
+
+
+@pytest.mark.parametrize('count', [0, 1, 500])
+def test_a_sound_that_is_too_short_for_another_pace_stays(count):
+    assert len(stretch(np.ones(count, np.int16), 2.0)) == count
 
 
 @needs_sound

@@ -8,6 +8,7 @@ from typing import Callable, Dict, Optional
 
 from edge_vision.core.backoff import Backoff
 from edge_vision.core.errors import UserError
+from edge_vision.core.pace import paced
 from edge_vision.core.voices.base import Voice, VoiceError, Wish
 from edge_vision.core.voices.espeak import Espeak
 from edge_vision.core.voices.google import Google
@@ -41,14 +42,14 @@ class Auto(Voice):
         data = self._google.cached(text, wish)
         if data is not None:
             self.used = 'cache'
-            return data
+            return paced(data, wish.rate)
         if self._retry_s is not None:
             self._try_again(text, wish, cancelled)
         if self._retry_s is None:
             data = self._fetch(text, wish, cancelled)
         if data is not None or cancelled.is_set():
             self.used = 'gtts'
-            return data
+            return data and paced(data, wish.rate)
         self.used = 'espeak'
         try:
             return self._espeak.sound_of(text, wish, cancelled)

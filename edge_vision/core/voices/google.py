@@ -9,26 +9,26 @@ from typing import Callable, Dict, Optional
 
 from edge_vision.core.audio import is_sound
 from edge_vision.core.errors import UserError
+from edge_vision.core.pace import paced
 from edge_vision.core.voices.base import Voice, VoiceError, Wish
 from edge_vision.core.voices.cache import SoundCache
 
 ANSWER_S = 10.0  # the engine `gtts` alone waits so long
 REQUEST_S = 5.0  # between two bytes of an answer, before the connection is given up
 MOST_BYTES = 2_000_000  # of one phrase: five minutes
-SLOW_RATE = 0.8  # gTTS knows two paces; below this one it speaks slowly
 LOOK_S = 0.02  # how often it is looked whether the line was cancelled
 
-Fetch = Callable[[str, str, bool], bytes]
+Fetch = Callable[[str, str], bytes]
 
 
-def fetch(text: str, language: str, slow: bool) -> bytes:
+def fetch(text: str, language: str) -> bytes:
     """Fetch the MP3 of a text from Google; VoiceError where it does not come."""
     try:
         from gtts import gTTS
     except ImportError as error:
         raise VoiceError('gTTS is not installed ("pip install gTTS" does it)') from error
     try:
-        speech = gTTS(text, lang=language, slow=slow, lang_check=False, timeout=REQUEST_S)
+        speech = gTTS(text, lang=language, lang_check=False, timeout=REQUEST_S)
         data = b''
         for part in speech.stream():
             data += part
@@ -48,13 +48,14 @@ class Google(Voice):
     """
     Fetches in a thread of its own, as a stalling server can be waited for but not hurried.
 
-    An answer that comes too late for its line is kept for the next time.
+    An answer that comes too late for its line is kept for the next time. A phrase is kept as it
+    came, whatever the pace.
     """
 
     name = 'gtts'
 
     def __init__(self, cache: SoundCache, get: Fetch = fetch):
-        """Start the thread. get(text, language, slow) fetches one phrase."""
+        """Start the thread. get(text, language) fetches one phrase."""
         self._cache, self._get = cache, get
         self._wanted: Queue = Queue(1)
         self._answers: Queue = Queue()
@@ -64,7 +65,7 @@ class Google(Voice):
         self._thread.start()
 
     def _key(self, text: str, wish: Wish) -> str:
-        return f'{wish.languages.get(self.name, "en")}|{wish.rate < SLOW_RATE}|{text}'
+        return f'{wish.languages.get(self.name, "en")}|{text}'
 
     def cached(self, text: str, wish: Wish) -> Optional[bytes]:
         """Give the phrase as it was kept; one that was corrupted is forgotten."""
@@ -104,14 +105,13 @@ class Google(Voice):
     def sound_of(self, text: str, wish: Wish, cancelled: threading.Event) -> Optional[bytes]:
         """Give an MP3 file, from the disk or from the network."""
         data = self.cached(text, wish)
-        if data is not None:
-            return data
-        if not self.ask(text, wish):
-            raise VoiceError('gTTS does not answer in time')
-        data = self.answer(cancelled, ANSWER_S)
-        if data is None and not cancelled.is_set():
-            raise VoiceError(f'gTTS does not answer within {ANSWER_S:g} s')
-        return data
+        if data is None:
+            if not self.ask(text, wish):
+                raise VoiceError('gTTS does not answer in time')
+            data = self.answer(cancelled, ANSWER_S)
+            if data is None and not cancelled.is_set():
+                raise VoiceError(f'gTTS does not answer within {ANSWER_S:g} s')
+        return data and paced(data, wish.rate)
 
     def _run(self):
         while True:
@@ -121,8 +121,7 @@ class Google(Voice):
             number, text, wish = wanted
             answer: object
             try:
-                answer = self._get(text, wish.languages.get(self.name, 'en'),
-                                   wish.rate < SLOW_RATE)
+                answer = self._get(text, wish.languages.get(self.name, 'en'))
                 self._cache.put(self._key(text, wish), answer)
             except VoiceError as error:
                 answer = error
