@@ -29,7 +29,7 @@ FOREIGN = ROOT.parent / 'shared' / 'models' / 'yolox_nano.onnx'
 PAGE = ROOT / 'docs' / 'benchmarks.md'
 FLOW_HZ = 30.0  # an ordinary camera
 SYSTEMS = {'one process': ['nano'],
-           'a process each': ['camera_node', 'detector_node', 'overlay_node']}
+           'a process each': ['camera_node', 'detector_node', 'speech_node', 'overlay_node']}
 
 
 def free_port() -> int:
