@@ -73,8 +73,9 @@ class SpeechNode(EdgeNode):
         self.receiver(channels.SAY, self._on_say)
         self.receiver(channels.DETECTIONS, self._on_found)
         self.receiver(channels.GESTURE_EVENT, self._on_gesture)
+        self._images: Optional[channels.Receiver] = None  # frames may come while it is made
         self._images = self.receiver(channels.IMAGE, self._on_frame)
-        self.create_timer(SIZE_S, lambda: self._images.want(self.enabled))
+        self.create_timer(SIZE_S, self._look)
         self.begin()
 
     def _first_manner(self, p: SpeechParameters) -> Manner:
@@ -145,9 +146,14 @@ class SpeechNode(EdgeNode):
         self._gesture_said = (text, now_s)
         self._queue.put(Line(GESTURE, now_s, text))
 
+    def _look(self) -> None:
+        if self._images is not None:
+            self._images.want(self.enabled)
+
     def _on_frame(self, frame: Frame) -> None:
         self._size_wh = frame.size_wh
-        self._images.want(False)  # from another process, one image in SIZE_S is enough
+        if self._images is not None:
+            self._images.want(False)  # from another process, one image in SIZE_S is enough
 
     def _on_found(self, found: Found) -> None:
         if not self.enabled:
