@@ -21,8 +21,8 @@ START_S = 30.0
 def arguments(model: str, threads: int, fps: float, port: int) -> list[str]:
     """Give the ROS arguments of a system that is measured."""
     values = {'camera:source': "'demo:'", 'camera:fps': float(fps),
-              'detector:model': f"'{model}'", 'detector:threads': threads, 'speech:engine': 'silent',
-              'overlay:port': port}
+              'detector:model': f"'{model}'", 'detector:threads': threads,
+              'speech:engine': 'silent', 'overlay:port': port}
     words = ['--ros-args', '--log-level', 'warn']
     for name, value in values.items():
         words += ['-p', f'{name}:={value}']
