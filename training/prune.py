@@ -85,6 +85,7 @@ def finetune(folder: Path, images: ImageSet, args: argparse.Namespace, pruned: d
         warmup_steps=50,
         flat=0.0,
         final=1.0,
+        shares=args.shares,
         seed=args.seed,
         val_every=args.finetune_epochs,
         workers=args.workers,
@@ -168,6 +169,7 @@ def parse() -> argparse.Namespace:
     add('--max-drop', type=float, help='stop when AP50 has fallen by more; needs --val')
     add('--sensitivity', action='store_true', help='report per layer instead; needs --val')
     add('--batch', type=int, default=32, help='(default: %(default)s)')
+    add('--shares', default='', help='how often pictures are shown, as for train_detector')
     add('--seed', type=int, default=0, help='(default: %(default)s)')
     add('--workers', type=int, default=2, help='processes that make the pictures (default: 2)')
     add('--threads', type=int, default=0, help='CPU threads (0: as torch chooses)')
