@@ -13,10 +13,13 @@ SHELL := /bin/sh
 .PHONY: help run test bench lint setup clean
 
 # Nothing leaves this machine unless asked to, and images get through between processes: Fast DDS
-# reads its profile under one name on Kilted and newer, under the other on Jazzy and older.
+# reads its profile under one name up to Jazzy, under another later, where the old one is told off.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+ifneq ($(filter humble iron jazzy,$(or $(ROS_DISTRO),jazzy)),)
+export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
+else
 export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
-export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(FASTDDS_DEFAULT_PROFILES_FILE)
+endif
 export SOURCE MODEL PORT ARGS ONNXRUNTIME
 
 # The tests start make themselves, and theirs has to see none of what this one was given.

@@ -123,7 +123,7 @@ def latency(engine: str, rounds: int) -> dict:
 
 def keep_phrases(stage: Stage) -> None:
     """Put what will be said into the cache, spoken by espeak-ng: no network is asked."""
-    from edge_vision.core.voices.espeak import Espeak
+    from edge_vision.core.speech.voices.espeak import Espeak
     manner = stage.speech._speaker.manner
     for text in ('A person.', 'A person has left.'):
         sound = Espeak().sound_of(text, manner.wish, threading.Event())

@@ -104,8 +104,10 @@ def start(context):
 
 def generate_launch_description():
     """Describe the launch."""
-    profile = [SetEnvironmentVariable(name, os.environ.get(name, PROFILE)) for name in (
-        'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')]
+    # Fast DDS renamed it after Jazzy and warns of the old name
+    old = os.environ.get('ROS_DISTRO', 'jazzy') in ('humble', 'iron', 'jazzy')
+    name = f'{"FASTRTPS" if old else "FASTDDS"}_DEFAULT_PROFILES_FILE'
+    profile = [SetEnvironmentVariable(name, os.environ.get(name, PROFILE))]
     return LaunchDescription(
         [DeclareLaunchArgument(name, default_value=default, description=text)
          for name, default, text in ARGUMENTS]

@@ -42,9 +42,9 @@ def claim_domain() -> None:
     if _claims:
         return
     profile = str(REPO / 'config' / 'fastdds.xml')
-    os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
-                      FASTDDS_DEFAULT_PROFILES_FILE=profile,
-                      FASTRTPS_DEFAULT_PROFILES_FILE=profile)
+    old = os.environ.get('ROS_DISTRO', 'jazzy') in ('humble', 'iron', 'jazzy')
+    variable = 'FASTRTPS_DEFAULT_PROFILES_FILE' if old else 'FASTDDS_DEFAULT_PROFILES_FILE'
+    os.environ.update({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', variable: profile})
     for number in range(100):  # from 102 on, the ports of DDS fall among those given out freely
         domain = 1 + (os.getpid() + number) % 100
         claim = socket.socket(socket.AF_UNIX)

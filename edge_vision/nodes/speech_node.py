@@ -8,19 +8,19 @@ import sys
 import time
 from typing import Callable, List, Optional, Tuple
 
-from edge_vision.core.announcer import Announcer
-from edge_vision.core.audio import SoundError
 from edge_vision.core.errors import UserError
 from edge_vision.core.found import Found
 from edge_vision.core.frame import Frame
-from edge_vision.core.phrases import load_phrases
-from edge_vision.core.sound import devices, Sound
-from edge_vision.core.speakable import MOST_READ
-from edge_vision.core.speaker import Manner, Speaker
-from edge_vision.core.speech_queue import GESTURE, Line, PEOPLE, SAY, SpeechQueue, URGENT
+from edge_vision.core.speech.announcer import Announcer
+from edge_vision.core.speech.audio import SoundError
+from edge_vision.core.speech.phrases import load_phrases
+from edge_vision.core.speech.sound import devices, Sound
+from edge_vision.core.speech.speakable import MOST_READ
+from edge_vision.core.speech.speaker import Manner, Speaker
+from edge_vision.core.speech.speech_queue import GESTURE, Line, PEOPLE, SAY, SpeechQueue, URGENT
+from edge_vision.core.speech.voices import make_voice, SoundCache, Wish
+from edge_vision.core.speech.voices.cache import default_folder
 from edge_vision.core.tracker import Tracker
-from edge_vision.core.voices import make_voice, SoundCache, Wish
-from edge_vision.core.voices.cache import default_folder
 from edge_vision.nodes import channels
 from edge_vision.nodes.edge_node import EdgeNode, Health
 from edge_vision.nodes.parameters import parameter

@@ -1,8 +1,8 @@
 """The policy of what is worth a word, on tracks and clocks that are made here."""
 
-from edge_vision.core.announcer import Announcer, GONE_S, MOST_TRACKS, PAUSE_S, STEADY_S
 from edge_vision.core.detections import Detections
-from edge_vision.core.events import ARRIVED, LEFT, place_of
+from edge_vision.core.speech.announcer import Announcer, GONE_S, MOST_TRACKS, PAUSE_S, STEADY_S
+from edge_vision.core.speech.events import ARRIVED, LEFT, place_of
 import numpy as np
 import pytest
 

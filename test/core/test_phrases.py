@@ -2,8 +2,8 @@
 # ruff: noqa: RUF001  Chinese has a comma of its own
 
 from edge_vision.core.errors import UserError
-from edge_vision.core.events import ARRIVED, Event, LEFT
-from edge_vision.core.phrases import FOLDER, languages, load_phrases
+from edge_vision.core.speech.events import ARRIVED, Event, LEFT
+from edge_vision.core.speech.phrases import FOLDER, languages, load_phrases
 import pytest
 import yaml
 

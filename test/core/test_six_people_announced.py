@@ -2,9 +2,9 @@
 
 from bench.tracks import faults, ids_of, PEOPLE
 import cv2
-from edge_vision.core.announcer import Announcer
 from edge_vision.core.detector import load_detector, Options
-from edge_vision.core.phrases import load_phrases
+from edge_vision.core.speech.announcer import Announcer
+from edge_vision.core.speech.phrases import load_phrases
 from edge_vision.core.tracker import LOW_SCORE, Tracker
 import pytest
 

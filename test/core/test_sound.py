@@ -10,16 +10,16 @@ import sys
 import threading
 import time
 
-from edge_vision.core import audio, sound
-from edge_vision.core.audio import decode, is_sound, RATE_HZ, SoundError
 from edge_vision.core.errors import UserError
-from edge_vision.core.events import ARRIVED, Event
-from edge_vision.core.phrases import load_phrases
-from edge_vision.core.sound import find_device, Sound
-from edge_vision.core.speaker import Manner, Speaker
-from edge_vision.core.speech_queue import GESTURE, Line, PEOPLE, SAY, SpeechQueue, URGENT
-from edge_vision.core.voices import VoiceError, Wish
-from edge_vision.core.voices.base import Silent, Voice
+from edge_vision.core.speech import audio, sound
+from edge_vision.core.speech.audio import decode, is_sound, RATE_HZ, SoundError
+from edge_vision.core.speech.events import ARRIVED, Event
+from edge_vision.core.speech.phrases import load_phrases
+from edge_vision.core.speech.sound import find_device, Sound
+from edge_vision.core.speech.speaker import Manner, Speaker
+from edge_vision.core.speech.speech_queue import GESTURE, Line, PEOPLE, SAY, SpeechQueue, URGENT
+from edge_vision.core.speech.voices import VoiceError, Wish
+from edge_vision.core.speech.voices.base import Silent, Voice
 import numpy as np
 import pytest
 from stand_in_gtts import tone
@@ -86,7 +86,7 @@ def test_without_the_library(monkeypatch):
 ALSA = """
 import json, sys, threading
 sys.path.insert(0, {tests!r})
-from edge_vision.core.sound import devices, Sound
+from edge_vision.core.speech.sound import devices, Sound
 from stand_in_gtts import tone
 Sound('').play(tone(0.5), float(sys.argv[1]), threading.Event(), lambda: None)
 print(json.dumps([f'{{d.system}}:{{d.name}}' for d in devices()]))
@@ -263,7 +263,7 @@ def missing():
 
 
 def test_a_sound_card_that_comes_back_is_found(stage, monkeypatch):
-    monkeypatch.setattr('edge_vision.core.speaker.DEVICE_S', (0.2, 0.2))
+    monkeypatch.setattr('edge_vision.core.speech.speaker.DEVICE_S', (0.2, 0.2))
     card = missing()
     one = stage(sound=card)
     one.until(lambda: one.speaker.problem)
@@ -314,7 +314,7 @@ def test_closing_ends_what_is_being_said(stage):
 @pytest.mark.skipif(not shutil.which('espeak-ng'), reason='espeak-ng is not installed')
 def test_from_the_news_to_the_start_of_its_sound(stage):
     """At most 300 ms; processor time of others is not ours, so the best of some counts here."""
-    from edge_vision.core.voices.espeak import Espeak
+    from edge_vision.core.speech.voices.espeak import Espeak
     one = stage(voice=Espeak(), sound=Sound('null'), wish=Wish({'espeak': 'en-us'}))
     for number in range(5):
         one.queue.put(Line(PEOPLE, time.monotonic(), event=Event(

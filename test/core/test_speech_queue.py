@@ -3,9 +3,9 @@
 import threading
 import time
 
-from edge_vision.core.events import ARRIVED, Event
-from edge_vision.core.speakable import MOST_CHARACTERS, speakable
-from edge_vision.core.speech_queue import (
+from edge_vision.core.speech.events import ARRIVED, Event
+from edge_vision.core.speech.speakable import MOST_CHARACTERS, speakable
+from edge_vision.core.speech.speech_queue import (
     BREATH_S,
     GESTURE,
     Line,

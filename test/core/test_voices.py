@@ -8,14 +8,14 @@ import socket
 import threading
 import time
 
-from edge_vision.core.audio import decode, miniaudio, RATE_HZ
 from edge_vision.core.errors import UserError
-from edge_vision.core.pace import stretch
-from edge_vision.core.voices import ENGINES, make_voice, SoundCache, VoiceError, Wish
-from edge_vision.core.voices.auto import ANSWER_S, Auto, RETRY_S
-from edge_vision.core.voices.base import Voice
-from edge_vision.core.voices.espeak import Espeak
-from edge_vision.core.voices.google import Google
+from edge_vision.core.speech.audio import decode, miniaudio, RATE_HZ
+from edge_vision.core.speech.pace import stretch
+from edge_vision.core.speech.voices import ENGINES, make_voice, SoundCache, VoiceError, Wish
+from edge_vision.core.speech.voices.auto import ANSWER_S, Auto, RETRY_S
+from edge_vision.core.speech.voices.base import Voice
+from edge_vision.core.speech.voices.espeak import Espeak
+from edge_vision.core.speech.voices.google import Google
 import numpy as np
 import pytest
 from stand_in_gtts import instead_of_google, tone
@@ -225,7 +225,7 @@ def test_a_cache_that_cannot_be_costs_one_line_and_no_speech(stand_in, tmp_path,
     if kind == 'full':
         def full(*_):
             raise OSError(28, 'No space left on device')
-        monkeypatch.setattr('edge_vision.core.voices.cache.os.replace', full)
+        monkeypatch.setattr('edge_vision.core.speech.voices.cache.os.replace', full)
     with caplog.at_level(logging.WARNING):
         for text in ('one', 'two', 'three'):
             assert voice.sound_of(text, ENGLISH, GO_ON) == tone()

@@ -60,8 +60,7 @@ def test_the_arguments_are_declared_with_descriptions():
 def test_the_processes_and_a_clean_end(tmp_path, arguments, names):
     with Launched(tmp_path, arguments, stand_in=True) as launch:
         told = launch.started(*names)
-        profile = told[names[0]]['profile']
-        assert profile == [shared_file('fastdds.xml')] * 2
+        assert shared_file('fastdds.xml') in told[names[0]]['profile']
         assert launch.interrupted() == 0
         assert not launch.others()
 

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Callable, List, Optional
 
-from edge_vision.core.events import Event
+from edge_vision.core.speech.events import Event
 
 URGENT, SAY, GESTURE, PEOPLE = range(4)  # the smaller, the more important
 NAMES = ('urgent', 'say', 'gesture', 'people')

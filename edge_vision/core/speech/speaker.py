@@ -8,14 +8,14 @@ import threading
 import time
 from typing import Callable, Dict, List, Optional
 
-from edge_vision.core.audio import SoundError
 from edge_vision.core.backoff import Backoff
-from edge_vision.core.phrases import Phrases
-from edge_vision.core.sound import Sound
-from edge_vision.core.speakable import speakable
-from edge_vision.core.speech_queue import Line, PEOPLE, SpeechQueue
+from edge_vision.core.speech.audio import SoundError
+from edge_vision.core.speech.phrases import Phrases
+from edge_vision.core.speech.sound import Sound
+from edge_vision.core.speech.speakable import speakable
+from edge_vision.core.speech.speech_queue import Line, PEOPLE, SpeechQueue
+from edge_vision.core.speech.voices import Voice, VoiceError, Wish
 from edge_vision.core.stats import Percentiles
-from edge_vision.core.voices import Voice, VoiceError, Wish
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import wave
 
-from edge_vision.core.audio import decode, RATE_HZ
+from edge_vision.core.speech.audio import decode, RATE_HZ
 import numpy as np
 
 WINDOW = 2 * (RATE_HZ // 50)  # samples, 40 ms: some periods of a voice, less than a sound

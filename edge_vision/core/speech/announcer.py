@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from edge_vision.core.detections import Detections
-from edge_vision.core.events import ARRIVED, Event, LEFT, place_of
+from edge_vision.core.speech.events import ARRIVED, Event, LEFT, place_of
 import numpy as np
 
 STEADY_S = 0.4  # somebody has to be there for so long, beside the frames that the tracker waits

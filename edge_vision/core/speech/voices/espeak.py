@@ -9,7 +9,7 @@ import threading
 from typing import List, Optional
 
 from edge_vision.core.errors import UserError
-from edge_vision.core.voices.base import Voice, VoiceError, Wish
+from edge_vision.core.speech.voices.base import Voice, VoiceError, Wish
 
 PROGRAM = 'espeak-ng'
 WORDS_PER_MINUTE = 165  # at rate 1.0

@@ -8,10 +8,10 @@ import re
 from typing import Any, Dict, List, Sequence
 
 from edge_vision.core.errors import UserError
-from edge_vision.core.events import ARRIVED, Event, LEFT
+from edge_vision.core.speech.events import ARRIVED, Event, LEFT
 import yaml
 
-FOLDER = Path(__file__).resolve().parent.parent / 'phrases'
+FOLDER = Path(__file__).resolve().parents[2] / 'phrases'
 MOST_BYTES = 100_000  # a phrases file is a page of text
 PAIRS = {'other': 'name count', 'arrived': 'who where near', 'left': 'who', 'total': 'who',
          'still': 'who'}

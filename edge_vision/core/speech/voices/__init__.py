@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edge_vision.core.errors import UserError
-from edge_vision.core.voices.auto import Auto
-from edge_vision.core.voices.base import Silent, Voice, VoiceError, Wish
-from edge_vision.core.voices.cache import SoundCache
-from edge_vision.core.voices.espeak import Espeak
-from edge_vision.core.voices.google import Google
+from edge_vision.core.speech.voices.auto import Auto
+from edge_vision.core.speech.voices.base import Silent, Voice, VoiceError, Wish
+from edge_vision.core.speech.voices.cache import SoundCache
+from edge_vision.core.speech.voices.espeak import Espeak
+from edge_vision.core.speech.voices.google import Google
 
 ENGINES = ('auto', 'gtts', 'espeak', 'silent')
 

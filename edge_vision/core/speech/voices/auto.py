@@ -8,10 +8,10 @@ from typing import Callable, Dict, Optional
 
 from edge_vision.core.backoff import Backoff
 from edge_vision.core.errors import UserError
-from edge_vision.core.pace import paced
-from edge_vision.core.voices.base import Voice, VoiceError, Wish
-from edge_vision.core.voices.espeak import Espeak
-from edge_vision.core.voices.google import Google
+from edge_vision.core.speech.pace import paced
+from edge_vision.core.speech.voices.base import Voice, VoiceError, Wish
+from edge_vision.core.speech.voices.espeak import Espeak
+from edge_vision.core.speech.voices.google import Google
 
 ANSWER_S = 1.5  # later, the news is old
 RETRY_S = (60.0, 900.0)  # pauses before the network is tried again, the first and the longest

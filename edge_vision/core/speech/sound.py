@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Callable, List, NamedTuple, Optional
 
-from edge_vision.core.audio import decode, miniaudio, NO_LIBRARY, RATE_HZ, SoundError
 from edge_vision.core.errors import UserError
+from edge_vision.core.speech.audio import decode, miniaudio, NO_LIBRARY, RATE_HZ, SoundError
 import numpy as np
 
 BUFFER_MS = 60  # what the device holds: short, as a line may have to end at once

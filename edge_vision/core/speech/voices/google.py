@@ -7,11 +7,11 @@ import threading
 import time
 from typing import Callable, Dict, Optional
 
-from edge_vision.core.audio import is_sound
 from edge_vision.core.errors import UserError
-from edge_vision.core.pace import paced
-from edge_vision.core.voices.base import Voice, VoiceError, Wish
-from edge_vision.core.voices.cache import SoundCache
+from edge_vision.core.speech.audio import is_sound
+from edge_vision.core.speech.pace import paced
+from edge_vision.core.speech.voices.base import Voice, VoiceError, Wish
+from edge_vision.core.speech.voices.cache import SoundCache
 
 ANSWER_S = 10.0  # the engine `gtts` alone waits so long
 REQUEST_S = 5.0  # between two bytes of an answer, before the connection is given up
