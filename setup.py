@@ -10,7 +10,7 @@ SHARE = 'share/' + NAME
 setup(
     name=NAME,
     version='0.1.0',
-    description='Real-time detection of people, gestures and fingertips for ROS 2',
+    description='Visual assistance for small robots with ROS 2',
     license='Apache-2.0',
     maintainer='edge_vision maintainers',
     maintainer_email='maintainers@example.org',
