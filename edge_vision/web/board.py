@@ -42,7 +42,7 @@ class Board:
         self._gesture = (0.0, {'label': '', 'score': 0.0})
         self._spoken: Deque[str] = deque(maxlen=8)
         self._spoken_count = 0
-        self._flow_s: Optional[float] = None
+        self._flow_s = float('-inf')  # when the last frame passed
 
     def node_says(self, name: str, figures: Dict[str, str]) -> None:
         """Take a node's diagnostics: `name` is camera, detector, ..."""
@@ -76,15 +76,27 @@ class Board:
         heard_s, figures = self._nodes.get(name, (float('-inf'), {}))
         return self._clock() - heard_s < FRESH_S, figures
 
+    def _foreign_camera(self) -> bool:
+        """Tell whether pictures come from a node that is not ours and says nothing of itself."""
+        heard_s, _ = self._nodes.get('camera', (float('-inf'), {}))
+        return self._flowing() and self._flow_s - heard_s > FRESH_S
+
+    def _flowing(self) -> bool:
+        return self._clock() - self._flow_s < FRESH_S
+
     def _camera(self) -> Dict[str, Any]:
         alive, said = self._figures('camera')
+        level, message = said.get('level', 'error'), said.get('message', '')
+        if not alive and self._foreign_camera():
+            level, message = 'ok', 'the pictures come from another node'
+        elif not alive:
+            level, message = 'error', 'the camera node is not there'
         return {'alive': alive, 'enabled': alive and said.get('enabled') == 'true',
                 'fps': (_number(said.get('fps')) or 0.0) if alive else 0.0,
                 'width': _number(said.get('width')) or 0,
                 'height': _number(said.get('height')) or 0,
                 'dropped': _number(said.get('dropped')) or 0,
-                'level': said.get('level', 'error') if alive else 'error',
-                'message': said.get('message', '') if alive else 'the camera node is not there'}
+                'level': level, 'message': message}
 
     def _detector(self) -> Dict[str, Any]:
         alive, said = self._figures('detector')
@@ -121,10 +133,10 @@ class Board:
     def problem(self) -> str:
         """Give the reason why no frames flow, or '' while they do."""
         with self._lock:
-            flow_s, camera = self._flow_s, self._camera()
+            camera = self._camera()
             if camera['alive'] and not camera['enabled']:
                 return 'the camera is paused'
-            if flow_s is not None and self._clock() - flow_s < FRESH_S:
+            if self._flowing():
                 return ''
             if camera['alive'] and camera['fps'] > 0:
                 return ''

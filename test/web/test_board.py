@@ -90,6 +90,21 @@ def test_a_silent_node_is_taken_for_gone(board, clock):
     assert status['detector']['count'] == 0 and status['detector']['detections'] == []
 
 
+def test_pictures_of_another_node_are_no_fault(board, clock):
+    board.frame_passed()
+    camera = board.status(0)['camera']
+    assert (camera['alive'], camera['enabled'], camera['level']) == (False, False, 'ok')
+    assert camera['message'] == 'the pictures come from another node'
+
+
+def test_the_last_picture_of_a_camera_that_died_is_not_of_another_node(board, clock):
+    board.node_says('camera', CAMERA)
+    clock.now_s += 0.9  # pictures come more often than words
+    board.frame_passed()
+    clock.now_s += FRESH_S - 0.5
+    assert board.status(0)['camera']['message'] == 'the camera node is not there'
+
+
 def test_the_newest_detections_count_and_may_be_none(board):
     board.node_says('detector', DETECTOR)
     board.found(person())

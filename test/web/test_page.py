@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from edge_vision.nodes import qos
 import pytest
-from support import decode, http, running, SHIPPED, wait_for, YOLOX
+from sensor_msgs.msg import Image
+from support import decode, http, image_message, picture, running, SHIPPED, wait_for, YOLOX
 
 CHROMIUM = '/usr/bin/chromium'
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
@@ -135,12 +136,16 @@ def test_the_figures_are_shown(tab):
 
 
 def test_stop_and_start(tab, nano):
+    tab.changes()
+    box = tab.page.locator('#picture').bounding_box()
     tab.click('Stop camera')
     tab.state_is('stopped')
     curtain = tab.page.locator('#curtain')
     sync_api.expect(curtain).to_have_text('the camera is stopped', timeout=LIMIT_MS)
     sync_api.expect(curtain).to_be_visible()
     tab.until(lambda: clients(nano) == 0, 'the stream ends')
+    sync_api.expect(tab.page.locator('#count')).to_have_text('–')
+    assert tab.page.locator('#picture').bounding_box() == box, 'the page jumps'
     tab.click('Start camera')
     tab.state_is('live')
     tab.changes()
@@ -213,6 +218,22 @@ def test_a_server_that_goes_and_comes_back(browser):
                 tab.state_is('live')
                 tab.changes()
                 sync_api.expect(curtain).to_be_hidden(timeout=LIMIT_MS)
+
+
+def test_pictures_of_another_camera_node_are_shown(browser, ears):
+    words = ['--ros-args', '-r', '__ns:=/foreign']
+    with running('overlay_node', *words, port=0) as program, tab_of(browser, program.url) as tab, \
+            ears.speaking(Image, '/foreign/image_raw', qos.SENSOR) as camera:
+        tab.state_is('no picture')
+        tab.click('Camera')
+
+        def shown():
+            camera.publish(image_message(picture()))
+            return tab.pixels()
+
+        tab.until(shown, 'a picture')
+        tab.state_is('live')
+        sync_api.expect(tab.page.locator('#toggle')).to_be_hidden()
 
 
 def test_the_page_with_a_token(browser, ears):

@@ -17,7 +17,8 @@ function text(id, value) {
 
 // ---- the stream: none while the page is hidden or the camera stopped, so it costs nothing then
 function wanted() {
-  return !document.hidden && state !== null && state.camera.enabled;
+  // without a camera node of ours, the pictures may come from another one
+  return !document.hidden && state !== null && (state.camera.enabled || !state.camera.alive);
 }
 
 function restartStream() {
@@ -46,7 +47,7 @@ function message(id, part) {
   by(id).className = `message ${part.level}`;
 }
 
-function listFound(found) {
+function listFound(found, live) {
   const list = by('detections');
   list.replaceChildren(...found.slice(0, 20).map((one) => {
     const item = document.createElement('li');
@@ -63,7 +64,7 @@ function listFound(found) {
   if (!found.length) {
     const none = document.createElement('li');
     none.className = 'none';
-    none.textContent = 'nothing in the picture';
+    none.textContent = live ? 'nothing in the picture' : 'no picture to look at';
     list.append(none);
   }
 }
@@ -135,8 +136,8 @@ try {
 }
 
 function curtainText({ camera }) {
-  if (!camera.alive) return camera.message;
-  if (!camera.enabled) return 'the camera is stopped';
+  if (!camera.alive && camera.level !== 'ok') return camera.message;
+  if (camera.alive && !camera.enabled) return 'the camera is stopped';
   if (camera.level === 'error') return camera.message;
   return picture.naturalWidth ? '' : 'waiting for the first picture';
 }
@@ -145,23 +146,28 @@ function show(next) {
   const was = state;
   state = next;
   const { camera, detector, gesture } = next;
-  const live = camera.alive && camera.enabled && camera.fps > 0;
+  const live = camera.alive ? camera.enabled && camera.fps > 0 : camera.level === 'ok';
+  const stopped = camera.alive && !camera.enabled;
   const pill = by('state');
-  text('state', live ? 'live' : camera.alive && !camera.enabled ? 'stopped' : 'no picture');
-  pill.className = `pill ${live ? 'ok' : camera.enabled || !camera.alive ? 'bad' : ''}`;
+  text('state', live ? 'live' : stopped ? 'stopped' : 'no picture');
+  pill.className = `pill ${live ? 'ok' : stopped ? '' : 'bad'}`;
   const toggle = by('toggle');
   toggle.disabled = !camera.alive;
+  toggle.hidden = !camera.alive && live;
   text('toggle', camera.enabled ? 'Stop camera' : 'Start camera');
-  text('count', String(detector.count));
-  listFound(detector.detections);
+  text('count', live ? String(detector.count) : '–');
+  listFound(live ? detector.detections : [], live);
   by('gesture-card').hidden = !gesture.label;
   text('gesture', gesture.label ? `${gesture.label} ${Math.round(100 * gesture.score)} %` : '');
   listSpoken(next);
   message('camera-message', camera);
-  text('camera-fps', rate(camera.fps));
-  text('camera-size', `${camera.width}×${camera.height}`);
-  text('camera-dropped', String(camera.dropped));
+  text('camera-fps', camera.alive ? rate(camera.fps) : '–');
+  text('camera-size', camera.alive ? `${camera.width}×${camera.height}` : '–');
+  text('camera-dropped', camera.alive ? String(camera.dropped) : '–');
+  picture.style.aspectRatio = camera.width && camera.height
+    ? `${camera.width} / ${camera.height}` : ''; // the page does not jump when pictures end
   message('detector-message', detector);
+  by('detector-message').hidden = detector.message === `on ${detector.provider}`; // is below
   text('detector-fps', rate(detector.fps));
   text('latency', ms(detector.latency_ms.p50));
   by('latency').title = `95 of 100 within ${ms(detector.latency_ms.p95)}`;
@@ -187,12 +193,15 @@ const events = new EventSource('/api/events');
 events.onmessage = (event) => {
   if (lost) {
     lost = false;
+    document.body.classList.remove('lost');
     picture.removeAttribute('src'); // the old stream died with the server
   }
   show(JSON.parse(event.data));
 };
 events.onerror = () => {
   lost = true;
+  document.body.classList.add('lost');
+  by('toggle').disabled = true;
   by('state').className = 'pill bad';
   text('state', 'no connection');
   text('curtain', 'no connection to the robot; trying again');
