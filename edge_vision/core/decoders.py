@@ -107,7 +107,7 @@ def torchvision(outputs: List[np.ndarray], size_wh, threshold: float) -> Candida
 
 def fastestdet(outputs: List[np.ndarray], size_wh, threshold: float) -> Candidates:
     """
-    FastestDet (dog-qiuqiu, deploy/): [1, 5 + C, h, w], one level.
+    Read FastestDet (dog-qiuqiu, deploy/): [1, 5 + C, h, w], one level.
 
     Row 0 objectness, 1 to 4 the box (tanh offset of the centre, sigmoid size, both in shares of
     the picture), then class scores; score = objectness^0.6 x class^0.4.

@@ -54,7 +54,7 @@ class Pipeline:
                 continue
             try:
                 work(item)
-            except Exception as error:  # noqa: BLE001 the fault of one frame: told, and on to the next
+            except Exception as error:  # noqa: BLE001 one frame's fault: told, and on
                 self._on_error(error)
 
     def _prepare(self):

@@ -41,7 +41,7 @@ class Worker:
                 return
             try:
                 self._work(item)
-            except Exception as error:  # noqa: BLE001 any fault of one item: told, counted, and on we go
+            except Exception as error:  # noqa: BLE001 told, counted, and on we go
                 self.errors += 1
                 self._on_error(error)
 

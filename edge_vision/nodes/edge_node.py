@@ -37,7 +37,7 @@ class EdgeNode(Node):
 
     @property
     def settings(self):
-        """The parameters as they stand now."""
+        """Give the parameters as they stand now."""
         return self._parameters_of_node.values
 
     def begin(self) -> None:

@@ -10,7 +10,7 @@ from edge_vision.core.sources.opencv import OpenCvSource
 
 def csi_pipeline(sensor_id: int, size_wh, fps: float) -> str:
     """
-    GStreamer pipeline from a Jetson CSI sensor to BGR, newest picture only.
+    Give the GStreamer pipeline from a Jetson CSI sensor to BGR, newest picture only.
 
     nvarguscamerasrc and nvvidconv are NVIDIA's elements (Jetson Linux, Accelerated GStreamer).
     """
