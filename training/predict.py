@@ -16,7 +16,6 @@ def to_input(bgr: torch.Tensor) -> torch.Tensor:
     return bgr.permute(0, 3, 1, 2).float().div_(255)
 
 
-@torch.no_grad()
 def predict(
     model: Detector,
     bgr: np.ndarray,
@@ -29,10 +28,15 @@ def predict(
 
     Returns rows [n, 6] x0 y0 x1 y1 score class_index, best first, in input pixels.
     """
+    return suppress(*decoded(model, bgr), score_threshold, iou_threshold, most)
+
+
+@torch.no_grad()
+def decoded(model: Detector, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes [cells, 4] and scores [cells, classes] of one letterboxed picture, uint8 [S, S, 3]."""
     raw = model(to_input(torch.from_numpy(bgr)[None]))[0].float()
     centres, strides = cells(bgr.shape[0])
-    xyxy = decode_xyxy(raw, centres, strides).numpy()
-    return suppress(xyxy, raw[:, 4:].sigmoid().numpy(), score_threshold, iou_threshold, most)
+    return decode_xyxy(raw, centres, strides).numpy(), raw[:, 4:].sigmoid().numpy()
 
 
 def suppress(
