@@ -12,6 +12,10 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test bench lint setup clean
 
+# The arguments of the launch file are written small, and make would take such a one in silence.
+$(foreach name,source model port args extras,$(if $(filter command,$(firstword $(origin $(name)))),\
+  $(error $(name)= is not known: SOURCE, MODEL, PORT, ARGS and EXTRAS are written in capitals)))
+
 # Nothing leaves this machine unless asked to, and images get through between processes: Fast DDS
 # reads its profile under one name up to Jazzy, under another later, where the old one is told off.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST

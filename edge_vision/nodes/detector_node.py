@@ -79,8 +79,9 @@ class DetectorNode(EdgeNode):
         self.begin()
 
     def _tell_model(self, detector, score_threshold: float):
+        count = len(detector.labels)
         self.get_logger().info(f'model {detector.name} on {detector.provider}, '
-                               f'{len(detector.labels)} classes')
+                               f'{count} class{"" if count == 1 else "es"}')
         self._labels.publish(labels_to_message(detector.labels, score_threshold, time.time_ns()))
 
     def _on_frame(self, frame: Frame) -> None:

@@ -84,8 +84,15 @@ class OverlayNode(EdgeNode):
 
     def _tell_address(self):
         host, port = self.settings.host, self._server.port
-        shown = f'[{host}]' if ':' in host else host
+        everywhere = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host)
+        shown = everywhere or host
+        shown = f'[{shown}]' if ':' in shown else shown
         self.get_logger().info(f'the page is at http://{shown}:{port}/')
+        if everywhere:
+            self.get_logger().info('from elsewhere: the name or address of this machine instead '
+                                   f'of {everywhere}')
+        if self.settings.token:
+            self.get_logger().info('open it as /?token=... once: the browser remembers the token')
         if host not in ('127.0.0.1', 'localhost', '::1') and not self.settings.token:
             self.get_logger().warning(
                 'everyone in this network can see the camera and stop it: set the parameter '

@@ -43,7 +43,10 @@ def _start_ros(args) -> None:
     except Exception as error:  # rclpy's class for a wrong argument is private and moved about
         lines = [line for line in str(error).splitlines() if line.strip()]
         sentence = re.sub(r', at /\S+:\d+', '', ' '.join(lines[:2]))  # where in the sources of rcl
-        if 'params file' not in sentence:
+        if type(error).__name__ == 'UnknownROSArgsError':
+            sentence = (f'ROS does not know {sentence}: -p, -r and --params-file it knows; what is '
+                        "for this program itself comes before --ros-args or after '--'")
+        elif 'params file' not in sentence:
             sentence += (' (a text that YAML would take for something else wants quotes inside '
                          'quotes: -p "source:=\'demo:\'")')
         raise UserError(sentence) from error
@@ -123,7 +126,7 @@ class Spinning:
             self._executor.spin()
         except ExternalShutdownException:
             pass
-        except Exception:  # noqa: BLE001 a callback's fault: nothing works any more, so end and say why
+        except Exception:  # noqa: BLE001 a callback's fault: end, and say why
             self.exit_code = 1
             get_logger('edge_vision').fatal(traceback.format_exc())
         finally:

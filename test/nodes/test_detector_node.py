@@ -156,7 +156,7 @@ def yolox(ears):
     names = ['-r', '__ns:=/net', '-r', 'image_raw:=/other/image']
     with running('detector_node', '--ros-args', *names,
                  model=str(YOLOX), score_threshold=0.5, threads=1) as program:
-        program.says('classes')
+        program.says(' class')
         with ears.speaking(Image, '/other/image', qos.SENSOR) as publisher:
             with ears.hearing(Detection2DArray, '/net/detections', qos.RESULT) as heard:
                 yield asker(ears, publisher, heard)

@@ -27,7 +27,7 @@ def portrait():
 def ask(ears, portrait):
     """Give a function that shows the picture for some frames and gives the ids of each answer."""
     with running('detector_node', model=str(YOLOX), classes=['person'], threads=1) as program:
-        program.says('classes')
+        program.says(' class')
         with ears.speaking(Image, '/image_raw', qos.SENSOR) as images:
             with ears.hearing(Detection2DArray, '/detections', qos.RESULT) as heard:
                 def show(frames: int):

@@ -250,3 +250,12 @@ def test_gesture_and_spoken_lines_reach_the_page(overlay, ears):
                 lambda: (s := http(overlay.url + '/api/status').json)['spoken'] and s, 'the line')
     assert status['gesture'] == {'label': 'thumb_up', 'score': 0.75}
     assert status['spoken'] == ['<b>hello</b>']
+
+
+def test_the_log_names_an_address_that_can_be_opened():
+    words = ['--ros-args', '-r', '__ns:=/open']
+    with running('overlay_node', *words, port=0, host='0.0.0.0', token='sesame') as program:
+        assert program.url.startswith('http://127.0.0.1:')
+        assert http(program.url + '/?token=sesame').status == 200
+        program.says('/?token=...')
+        program.says('from elsewhere')

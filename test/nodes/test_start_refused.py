@@ -43,6 +43,7 @@ def given(text):
     ('camera_node', yaml('nothing'), 'nothing.yaml'),
     ('camera_node', yaml('tabs'), 'tabs.yaml'),
     ('camera_node', given('source:=demo:'), 'quotes'),
+    ('nano', ['--ros-args', '--without', 'speech'], "comes before --ros-args or after '--'"),
     ('detector_node', given('model:={files}/nothing.onnx'), 'nothing.onnx'),
     ('detector_node', given('model:={files}/broken.onnx'), 'broken.onnx'),
     ('detector_node', given('classes:=[dog]') + ['-p', 'model:=hog'], "class 'dog' is unknown"),

@@ -1,6 +1,7 @@
 """The variables of `make run`, as ROS 2 reads them in the end."""
 
 import json
+from pathlib import Path
 import subprocess
 import sys
 
@@ -53,3 +54,11 @@ def test_args_come_last_and_win(params_file):
 def test_a_port_that_is_none_is_refused(params_file):
     with pytest.raises(ValueError, match="PORT is 'eighty', and has to be a number"):
         arguments({'PORT': 'eighty'}, params_file)
+
+
+def test_a_variable_that_is_written_small_is_not_passed_over():
+    asked = subprocess.run(['make', '--dry-run', 'run', 'source=0'],
+                           cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, timeout=60)
+    assert asked.returncode == 2
+    assert 'source= is not known: SOURCE' in asked.stderr

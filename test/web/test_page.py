@@ -144,7 +144,7 @@ def test_stop_and_start(tab, nano):
     sync_api.expect(curtain).to_have_text('the camera is stopped', timeout=LIMIT_MS)
     sync_api.expect(curtain).to_be_visible()
     tab.until(lambda: clients(nano) == 0, 'the stream ends')
-    sync_api.expect(tab.page.locator('#count')).to_have_text('–')
+    sync_api.expect(tab.page.locator('#detections')).to_have_text('no picture to look at')
     assert tab.page.locator('#picture').bounding_box() == box, 'the page jumps'
     tab.click('Start camera')
     tab.state_is('live')
