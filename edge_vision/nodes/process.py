@@ -44,8 +44,8 @@ def _start_ros(args) -> None:
         lines = [line for line in str(error).splitlines() if line.strip()]
         sentence = re.sub(r', at /\S+:\d+', '', ' '.join(lines[:2]))  # where in the sources of rcl
         if type(error).__name__ == 'UnknownROSArgsError':
-            sentence = (f'ROS does not know {sentence}: -p, -r and --params-file it knows; what is '
-                        "for this program itself comes before --ros-args or after '--'")
+            sentence = (f'ROS does not know {sentence}: it knows -p, -r and --params-file; what '
+                        "is for the program itself comes before --ros-args or after '--'")
         elif 'params file' not in sentence:
             sentence += (' (a text that YAML would take for something else wants quotes inside '
                          'quotes: -p "source:=\'demo:\'")')

@@ -221,9 +221,11 @@ def test_quality_changes_live(overlay, ears, speakers):
 
 
 def test_the_page_says_that_the_camera_is_missing(overlay):
-    status = http(overlay.url + '/api/status').json
-    assert not status['camera']['alive'] and not status['camera']['enabled']
-    assert status['camera']['message'] == 'the camera node is not there'
+    def camera():
+        return http(overlay.url + '/api/status').json['camera']
+    assert not camera()['alive'] and not camera()['enabled']
+    # once the pictures of the test before are forgotten
+    wait_for(lambda: camera()['message'] == 'the camera node is not there', 'the message')
     answer = http(overlay.url + '/api/camera', {'enabled': True})
     assert answer.status == 503 and answer.json == {
         'enabled': True, 'done': False, 'message': 'the camera node is not there'}

@@ -58,7 +58,7 @@ def test_a_port_that_is_none_is_refused(params_file):
 
 def test_a_variable_that_is_written_small_is_not_passed_over():
     asked = subprocess.run(['make', '--dry-run', 'run', 'source=0'],
-                           cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, text=True, timeout=60)
+                           cwd=Path(__file__).resolve().parents[2], capture_output=True,
+                           text=True, timeout=60)
     assert asked.returncode == 2
     assert 'source= is not known: SOURCE' in asked.stderr
