@@ -8,7 +8,7 @@ kill), best.pt (the best AP50 on --val, else the newest), curves.csv and curves.
 for the robot is made of them by `python -m training.export_onnx`. Own classes, from the weights
 of another run:
 
-    python -m training.train_detector --data mine.json --init runs/p/best.pt --out runs/mine
+    python -m training.train_detector --data mine.json --init training/person.pt --out runs/mine
 """
 
 from __future__ import annotations

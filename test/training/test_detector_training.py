@@ -251,3 +251,18 @@ def test_the_shipped_set_reads(shared):
     assert len(read_coco(folder / 'val.json').items) == 128
     assert json.loads((folder / 'val.json').read_text())['categories'][0]['name'] == 'person'
     assert isinstance(folder, Path)
+
+
+def test_own_classes_start_from_the_shipped_weights(tmp_path):
+    shipped = REPOSITORY / 'training' / 'person.pt'
+    state = load_checkpoint(shipped)
+    assert parameters_of(averaged_model(state)) == parameters_of(Detector(BASE_WIDTHS, 1))
+    images = read_coco(make_set(tmp_path / 'mine', ('cup', 'plate', 'spoon'), 4))
+    settings = Settings(**{**QUICK.__dict__, 'epochs': 1})
+    widths = state['widths']
+    best = train_detector.train(images, None, settings, widths, tmp_path / 'run', init=shipped)
+    assert load_checkpoint(best)['average']['head8.class_out.weight'].shape[0] == 3
+
+
+def parameters_of(model) -> int:
+    return sum(p.numel() for p in model.parameters())
