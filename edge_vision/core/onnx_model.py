@@ -106,6 +106,8 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=[(name, _options_of(name)) for name in names])
         except Exception as error:  # onnxruntime's own classes differ from release to release
+            if 'INVALID_PROTOBUF' in str(error):
+                raise UserError(f'{path} is no ONNX model, or a damaged one') from error
             raise UserError(f'{path} cannot be loaded by ONNX Runtime '
                             f'{onnxruntime.__version__}: {first_line(error)}') from error
         self.path = path

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List
+import re
+import sys
+from typing import List, Sequence
 
+from edge_vision.core.errors import UserError
 from edge_vision.nodes.bus import Bus
 from edge_vision.nodes.camera_node import CameraNode, CameraParameters
 from edge_vision.nodes.detector_node import DetectorNode, DetectorParameters
@@ -21,8 +24,18 @@ PARAMETERS = {'camera': CameraParameters, 'detector': DetectorParameters,
 ALL_PARAMETERS = names_of(*PARAMETERS.values())
 
 
-def make_nodes(without: List[str]):
-    """Yield the nodes that are wanted, joined by one bus."""
+def refuse_unknown_nodes(words: Sequence[str]) -> None:
+    """Raise UserError for `-p NODE:NAME:=VALUE` with a node that is not here: rcl passes it by."""
+    for word in words:
+        named = re.match(r'(\w+):[\w.]+:=', word)
+        if named and named.group(1) not in NODES:
+            raise UserError(f"'{word}' names the node '{named.group(1)}', but the nodes are "
+                            f'{", ".join(NODES)}')
+
+
+def make_nodes(without: List[str], words: Sequence[str] = ()):
+    """Yield the nodes that are wanted, joined by one bus; words: the command line."""
+    refuse_unknown_nodes(words)
     bus = Bus()
     for name, kind in NODES.items():
         if name not in without:
@@ -36,7 +49,7 @@ def main(args=None) -> int:
     words.description = 'camera, detector, speech and overlay in one process'
     words.add_argument('--without', nargs='*', choices=list(NODES), default=[], metavar='NODE',
                        help=f'leave out some of {", ".join(NODES)}: they run elsewhere')
-    return run(words, lambda own: make_nodes(own.without), args)
+    return run(words, lambda own: make_nodes(own.without, args or sys.argv), args)
 
 
 if __name__ == '__main__':

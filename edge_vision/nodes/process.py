@@ -30,9 +30,14 @@ class _ToRos(logging.Handler):
     """Carries what core logs to the log of ROS."""
 
     def emit(self, record):
-        logger = get_logger('edge_vision')
-        speak = {logging.WARNING: logger.warning, logging.ERROR: logger.error}
-        speak.get(record.levelno, logger.info)(record.getMessage())
+        logger = get_logger(f'edge_vision.{record.name.rpartition(".")[2]}')
+        # a line for each, as rclpy takes only one severity from one line of code
+        if record.levelno >= logging.ERROR:
+            logger.error(record.getMessage())
+        elif record.levelno >= logging.WARNING:
+            logger.warning(record.getMessage())
+        else:
+            logger.info(record.getMessage())
 
 
 def _start_ros(args) -> None:

@@ -100,13 +100,13 @@ class Board:
 
     def _detector(self) -> Dict[str, Any]:
         alive, said = self._figures('detector')
+        detections = self._detections if alive and self._flowing() else []
         return {'alive': alive, 'fps': (_number(said.get('fps')) or 0.0) if alive else 0.0,
                 'latency_ms': {p: _number(said.get(f'latency_ms_{p}')) for p in ('p50', 'p95')},
                 'inference_ms': _number(said.get('inference_ms')),
                 'provider': said.get('provider', ''), 'model': said.get('model', ''),
                 'dropped': _number(said.get('dropped')) or 0,
-                'count': len(self._detections) if alive else 0,
-                'detections': self._detections if alive else [],
+                'count': len(detections), 'detections': detections,
                 'level': said.get('level', 'error') if alive else 'error',
                 'message': said.get('message', '') if alive else 'the detector node is not there'}
 

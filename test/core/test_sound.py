@@ -253,7 +253,7 @@ def test_without_a_sound_card_lines_are_published_and_no_voice_is_asked(stage, c
             one.say(text)
         one.until(lambda: len(one.spoken) == 3)
     assert one.voice.asked == [] and len(caplog.records) == 1
-    assert 'no card: lines are published on spoken only' == one.speaker.problem
+    assert 'no card: lines come on the topic spoken only' == one.speaker.problem
 
 
 def missing():

@@ -132,3 +132,16 @@ def test_signals_during_the_start_end_it_too():
         # before Python has come to our first line, the signal ends it as it ends any program
         assert code in (0, -signal.SIGTERM), ended.output
         assert 'Traceback' not in ended.output
+
+
+@pytest.mark.parametrize(('word', 'is_right'), [
+    ('camera:fps:=5.0', True), ('source:=demo', True), ('image_raw:=/front/image_raw', True),
+    ('/**:use_sim_time:=true', True), ('detecto:score_threshold:=0.5', False)])
+def test_a_parameter_for_a_node_that_is_not_there_is_refused(word, is_right):
+    from edge_vision.core.errors import UserError
+    from edge_vision.nodes.nano import refuse_unknown_nodes
+    if is_right:
+        refuse_unknown_nodes(['nano', '--ros-args', '-p', word])
+        return
+    with pytest.raises(UserError, match="names the node 'detecto', but the nodes are camera"):
+        refuse_unknown_nodes(['nano', '--ros-args', '-p', word])

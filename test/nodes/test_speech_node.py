@@ -234,7 +234,7 @@ sys.exit(main(['--ros-args', '-r', '__ns:=/mute', '-p', 'cache_dir:={}']))
             process.terminate()
             process.wait(20)
     lines = [x for x in (tmp_path / 'log').read_text().splitlines() if 'WARN' in x or 'ERR' in x]
-    assert len(lines) == 1 and 'published on spoken only' in lines[0]
+    assert len(lines) == 1 and 'on the topic spoken only' in lines[0]
 
 
 @needs_espeak

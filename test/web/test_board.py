@@ -60,6 +60,7 @@ def test_figures_become_numbers(board):
     board.node_says('camera', CAMERA)
     board.node_says('detector', DETECTOR)
     board.found(person(0.87654, track=4))
+    board.frame_passed()
     status = board.status(0)
     camera, detector = status['camera'], status['detector']
     assert (camera['fps'], camera['width'], camera['height'], camera['dropped']) == (
@@ -68,6 +69,16 @@ def test_figures_become_numbers(board):
     assert detector['latency_ms'] == {'p50': 20.5, 'p95': 31.0}
     assert (detector['fps'], detector['inference_ms'], detector['count']) == (12.0, 18.25, 1)
     assert detector['detections'] == [{'class': 'person', 'score': 0.877, 'track': 4}]
+
+
+def test_what_was_found_is_forgotten_when_the_flow_has_ended(board, clock):
+    board.node_says('detector', DETECTOR)
+    board.found(person(0.9))
+    board.frame_passed()
+    assert board.status(0)['detector']['count'] == 1
+    clock.now_s += 4
+    board.node_says('detector', DETECTOR)
+    assert board.status(0)['detector']['detections'] == []
 
 
 @pytest.mark.parametrize('text', ['nan', 'inf', '-inf', '', 'fast', '1e999'])

@@ -100,9 +100,11 @@ class Sound:
                 buffersize_msec=BUFFER_MS, device_id=device.id if device else None,
                 backends=systems, app_name='edge_vision')
         except miniaudio.MiniaudioError as error:
-            what = f"the sound device '{device.name}' does not open" if device else (
-                'there is no sound card')
-            raise SoundError(f'{what} ({error.args[0] if error.args else error})') from error
+            if device is None:
+                raise SoundError('there is no sound card') from error
+            reason = error.args[0] if error.args else error
+            raise SoundError(
+                f"the sound device '{device.name}' does not open: {reason}") from error
 
     def probe(self) -> None:
         """Raise SoundError where nothing can be played."""

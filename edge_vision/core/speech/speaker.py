@@ -145,7 +145,7 @@ class Speaker:
 
     def _lose_device(self, error: SoundError) -> None:
         self._device_s = self._clock() + self._backoff.next_s()
-        self._tell(f'{error}: lines are published on spoken only')
+        self._tell(f'{error}: lines come on the topic spoken only')
 
     def _tell(self, problem: str) -> None:
         if problem:
