@@ -1,4 +1,4 @@
-"""The three steps of a detector (prepare, infer, finish) in threads, the newest frame first."""
+"""The three steps of a detector in three threads: the network waits for no other step."""
 
 from __future__ import annotations
 
@@ -18,29 +18,23 @@ OnFound = Callable[[Frame, Detections, Dict[str, float]], None]
 
 class Pipeline:
     """
-    Runs the network on the newest frame and finishes in order.
+    Prepares every frame as it comes, runs the network on the newest, and finishes in order.
 
     In front of the network the newest frame wins and the others are counted in `dropped`; behind
     it nothing is lost. on_found(frame, detections, stages_ms) is called in the last thread,
     on_error(exception) in any of them; an error costs its frame only.
-
-    prepare_ahead: prepare every frame in a thread of its own while the network is busy. That pays
-    where the network runs on a GPU; on the CPU it would take the cores from it.
     """
 
-    def __init__(self, detector, on_found: OnFound, on_error: Callable[[Exception], None],
-                 prepare_ahead: bool = False):
+    def __init__(self, detector, on_found: OnFound, on_error: Callable[[Exception], None]):
         """Start the threads; `detector` may be exchanged at any time."""
         self.detector = detector
         self._on_found, self._on_error = on_found, on_error
         self._frames, self._prepared = Mailbox(), Mailbox()
         self._answers: Queue = Queue(MOST_UNFINISHED)
         self._closing = threading.Event()
-        steps = {'infer': self._infer_prepared, 'prepare': self._prepare_ahead} if (
-            prepare_ahead) else {'infer': self._infer_newest}
-        steps['finish'] = self._finish
         self._threads = [threading.Thread(target=target, name=name, daemon=True)
-                         for name, target in steps.items()]
+                         for name, target in (('prepare', self._prepare), ('infer', self._infer),
+                                              ('finish', self._finish))]
         for thread in self._threads:
             thread.start()
 
@@ -63,26 +57,21 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 one frame's fault: told, and on
                 self._on_error(error)
 
-    def _prepare(self, frame: Frame):
-        detector, start_s = self.detector, time.perf_counter()
-        prepared = detector.prepare(frame.bgr)
-        return detector, frame, prepared, {'preprocess': _ms_since(start_s)}
+    def _prepare(self):
+        def work(frame):
+            detector, start_s = self.detector, time.perf_counter()
+            prepared = detector.prepare(frame.bgr)
+            self._prepared.put((detector, frame, prepared, _ms_since(start_s)))
+        self._each(self._frames.take, work)
 
-    def _infer(self, item) -> None:
-        detector, frame, prepared, stages_ms = item
-        start_s = time.perf_counter()
-        outputs = detector.infer(prepared)
-        stages_ms['inference'] = _ms_since(start_s)
-        self._hand_on((detector, frame, prepared, outputs, stages_ms))
-
-    def _prepare_ahead(self):
-        self._each(self._frames.take, lambda frame: self._prepared.put(self._prepare(frame)))
-
-    def _infer_prepared(self):
-        self._each(self._prepared.take, self._infer)
-
-    def _infer_newest(self):
-        self._each(self._frames.take, lambda frame: self._infer(self._prepare(frame)))
+    def _infer(self):
+        def work(item):
+            detector, frame, prepared, prepare_ms = item
+            start_s = time.perf_counter()
+            outputs = detector.infer(prepared)
+            stages_ms = {'preprocess': prepare_ms, 'inference': _ms_since(start_s)}
+            self._hand_on((detector, frame, prepared, outputs, stages_ms))
+        self._each(self._prepared.take, work)
 
     def _hand_on(self, answer) -> None:
         while not self._closing.is_set():

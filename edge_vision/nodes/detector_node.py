@@ -74,8 +74,7 @@ class DetectorNode(EdgeNode):
         self._found = self.sender(channels.DETECTIONS)
         self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
         self._tell_model(detector, self.settings.score_threshold)
-        self._pipeline = Pipeline(detector, self._on_found, self.complain,
-                                  prepare_ahead=detector.provider != 'cpu')
+        self._pipeline = Pipeline(detector, self._on_found, self.complain)
         self._images = self.receiver(channels.IMAGE, self._on_frame)
         self.begin()
 

@@ -1,4 +1,4 @@
-"""The detector's threads: order, what is dropped, and what an error costs."""
+"""The detector's three threads: order, what is dropped, and what an error costs."""
 
 import threading
 
@@ -41,14 +41,13 @@ class FakeDetector:
 
 
 class Bench:
-    def __init__(self, prepare_ahead):
-        self.prepare_ahead = prepare_ahead
+    def __init__(self):
         self.detector = FakeDetector()
         self.found, self.errors = [], []
         self._news = threading.Condition()
         self.pipeline = Pipeline(
             self.detector, lambda *answer: self._tell(self.found, answer),
-            lambda error: self._tell(self.errors, str(error)), prepare_ahead)
+            lambda error: self._tell(self.errors, str(error)))
 
     def _tell(self, what, item):
         with self._news:
@@ -69,9 +68,9 @@ class Bench:
             assert self._news.wait_for(condition, PATIENCE_S), (self.found, self.errors)
 
 
-@pytest.fixture(params=[True, False], ids=['ahead', 'newest'])
-def bench(request):
-    bench = Bench(request.param)
+@pytest.fixture
+def bench():
+    bench = Bench()
     yield bench
     for event in bench.detector.free.values():
         event.set()
@@ -98,8 +97,7 @@ def test_while_the_network_works_the_newest_frame_wins(bench):
     bench.put(5)
     assert bench.detector.reached['infer'].acquire(timeout=PATIENCE_S)
     for width in (6, 7, 8, 9):
-        if bench.prepare_ahead:
-            assert bench.detector.reached['prepare'].acquire(timeout=PATIENCE_S)
+        assert bench.detector.reached['prepare'].acquire(timeout=PATIENCE_S)
         bench.put(width)
     bench.detector.free['infer'].set()
     bench.wait_for(lambda: [frame.stamp_ns for frame, *_ in bench.found][-1:] == [9])
