@@ -27,16 +27,18 @@ sys.exit(service.run())
 
 # Stands in for every program: writes down how it was started, then ends or waits for the end.
 STAND_IN = """
-import json, os, signal, sys, time
+import os, signal  # first of all, as the other imports take their time
+signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+import json, sys, time
 name = os.path.basename(sys.argv[1])
 folder = os.environ['STAND_IN_FOLDER']
-signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
 with open(os.path.join(folder, name + '.new'), 'w') as file:
     json.dump({'words': sys.argv[2:], 'pid': os.getpid(), 'profile': [os.environ.get(
         v + '_DEFAULT_PROFILES_FILE') for v in ('FASTDDS', 'FASTRTPS')]}, file)
 os.replace(file.name, os.path.join(folder, name))
 code = json.loads(os.environ.get('STAND_IN_CODES', '{}')).get(name)
-sys.exit(code) if code is not None else time.sleep(60)
+time.sleep(60 if code is None else 1)  # the others have started by then
+sys.exit(code)
 """
 
 
