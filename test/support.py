@@ -59,7 +59,8 @@ def claim_domain() -> None:
     raise RuntimeError('100 test runs at once: no ROS domain is left')
 
 
-def wait_for(condition: Callable, what: str, limit_s: float = PATIENCE_S, detail=lambda: ''):
+def wait_for(condition: Callable, what: str, limit_s: float = PATIENCE_S, detail=lambda: '',
+             pause=lambda: time.sleep(0.03)):
     """Give the first true value of `condition()`; the test fails where none comes in time."""
     end_s = time.monotonic() + limit_s
     while True:
@@ -68,7 +69,7 @@ def wait_for(condition: Callable, what: str, limit_s: float = PATIENCE_S, detail
             return value
         if time.monotonic() > end_s:
             pytest.fail(f'{what}: not within {limit_s:g} s\n{detail()}')
-        time.sleep(0.03)
+        pause()
 
 
 # ---- processes
@@ -241,14 +242,8 @@ class Ears:
     def until(self, condition: Callable, what: str, limit_s: float = PATIENCE_S,
               detail=lambda: ''):
         """Serve the node until `condition()` is true; gives its value."""
-        end_s = time.monotonic() + limit_s
-        while True:
-            value = condition()
-            if value:
-                return value
-            if time.monotonic() > end_s:
-                pytest.fail(f'{what}: not within {limit_s:g} s\n{detail()}')
-            self._executor.spin_once(timeout_sec=0.05)
+        return wait_for(condition, what, limit_s, detail,
+                        pause=lambda: self._executor.spin_once(timeout_sec=0.05))
 
     def serve(self, seconds: float) -> None:
         """Serve the node for some time: only to see that nothing happens in it."""

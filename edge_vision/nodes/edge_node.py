@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Callable, Optional, Sequence
 
-from edge_vision.core.errors import UserError
 from edge_vision.nodes.bus import Bus
 from edge_vision.nodes.channels import Channel, Receiver, Sender
 from edge_vision.nodes.diagnostics import Diagnostics, Health
@@ -91,4 +90,4 @@ class EdgeNode(Node):
         """Let go of threads and devices; the node is destroyed afterwards."""
 
 
-__all__ = ['EdgeNode', 'Health', 'UserError']
+__all__ = ['EdgeNode', 'Health']
