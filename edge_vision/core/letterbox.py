@@ -26,6 +26,21 @@ def letterbox(bgr: np.ndarray, size_wh: Tuple[int, int]) -> Tuple[np.ndarray, fl
     return padded, scale
 
 
+def stretch(bgr: np.ndarray, size_wh: Tuple[int, int]) -> np.ndarray:
+    """
+    Give bgr (H, W, 3) in size_wh, its aspect not kept: what gesture models see and learn from.
+
+    Shrinking averages, as else thin fingers fall between the pixels; enlarging interpolates. A
+    picture of that size already is given as it is, without a copy.
+    """
+    height, width = bgr.shape[:2]
+    if (width, height) == tuple(size_wh):
+        return bgr
+    shrinks = size_wh[0] <= width and size_wh[1] <= height
+    return cv2.resize(bgr, tuple(size_wh),
+                      interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
 def boxes_to_image(xyxy: np.ndarray, scale_xy, image_wh: Tuple[int, int]) -> np.ndarray:
     """
     Take boxes (N, 4) from input pixels to image pixels and clip them to the image.

@@ -4,7 +4,7 @@ import cv2
 from edge_vision.core.detections import Detections
 from edge_vision.core.draw import colour_of, draw, Extras, PALETTE
 from edge_vision.core.jpeg import encode, Variant
-from edge_vision.core.letterbox import boxes_to_image, letterbox, PADDING
+from edge_vision.core.letterbox import boxes_to_image, letterbox, PADDING, stretch
 import numpy as np
 import pytest
 
@@ -52,6 +52,33 @@ def test_no_boxes_come_back_as_no_boxes():
 def test_boxes_are_clipped_to_the_image():
     boxes = boxes_to_image(np.array([[-10, -10, 9999, 9999]], np.float32), (0.5, 0.25), (640, 480))
     assert boxes.tolist() == [[0, 0, 640, 480]]
+
+
+@SHAPES
+def test_stretch_fills_the_whole_input(size_wh):
+    bgr = noise(size_wh)
+    before = bgr.copy()
+    fitted = stretch(bgr, (224, 200))
+    assert fitted.shape == (200, 224, 3) and fitted.dtype == np.uint8
+    np.testing.assert_array_equal(bgr, before)
+
+
+def test_stretch_averages_what_it_shrinks():
+    bgr = noise((40 * 3, 30 * 2))
+    blocks = bgr.reshape(30, 2, 40, 3, 3).astype(float).mean((1, 3))
+    assert np.abs(stretch(bgr, (40, 30)) - blocks).max() <= 1
+
+
+def test_stretch_interpolates_what_it_enlarges_in_one_side_or_both():
+    ramp = np.tile(np.arange(0, 200, 10, np.uint8)[:, None, None], (1, 9, 3))
+    for size_wh in ((18, 40), (5, 40)):
+        steps = np.diff(stretch(ramp, size_wh)[2:-2, 2, 0].astype(int))
+        assert set(steps) == {5}
+
+
+def test_stretch_leaves_a_picture_of_the_size_as_it_is():
+    bgr = noise((224, 224))
+    np.testing.assert_array_equal(stretch(bgr, (224, 224)), bgr)
 
 
 def boxes(*rows, labels=('person', 'dog'), track_ids=None):
