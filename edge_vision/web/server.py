@@ -23,6 +23,19 @@ IN_RUNNER = 'shutdown_timeout' in inspect.signature(web.BaseRunner.__init__).par
 Switch = Callable[[bool], Awaitable[Tuple[bool, str]]]
 
 
+def why_not(host: str, port: int, error: Exception) -> str:
+    """Tell in one sentence why an address cannot be had."""
+    number = getattr(error, 'errno', None)
+    if number == errno.EADDRINUSE:
+        return (f'port {port} of {host} is in use by another program; another port would do, '
+                f'or 0 for any free one')
+    if number == errno.EACCES:
+        return f'port {port} needs more rights; one from 1024 on would do'
+    reason = getattr(error, 'strerror', None) or error
+    return (f"the page cannot be served at '{host}' port {port}: {reason}; "
+            f'127.0.0.1 (this machine) or 0.0.0.0 (all) would do')
+
+
 class Server:
     """
     Serves `board` and the pictures given to `feeds` at http://host:port/.
@@ -48,7 +61,7 @@ class Server:
             asyncio.run_coroutine_threadsafe(self._bind(), self._loop).result(10)
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot carry
             self.close()
-            raise UserError(self._why_not(error)) from error
+            raise UserError(why_not(host, port, error)) from error
 
     async def _bind(self):
         await self._runner.setup()
@@ -56,17 +69,6 @@ class Server:
             {} if IN_RUNNER else CLOSE_WITHIN))
         await site.start()
         self.port = self._runner.addresses[0][1]
-
-    def _why_not(self, error: Exception) -> str:
-        number = getattr(error, 'errno', None)
-        if number == errno.EADDRINUSE:
-            return (f'port {self.port} of {self.host} is in use by another program; another '
-                    f'port would do, or 0 for any free one')
-        if number == errno.EACCES:
-            return f'port {self.port} needs more rights; one from 1024 on would do'
-        reason = getattr(error, 'strerror', None) or error
-        return (f"the page cannot be served at '{self.host}' port {self.port}: {reason}; "
-                f'127.0.0.1 (this machine) or 0.0.0.0 (all) would do')
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Close all connections and end the thread."""
