@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 import copy
 import math
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
-from training.network import Detector
+
+Model = TypeVar('Model', bound=nn.Module)
 
 
-class Average:
+class Average(Generic[Model]):
     """
     Exponential moving average of a network's weights (Polyak and Juditsky 1992).
 
@@ -20,7 +22,7 @@ class Average:
     alike, and only good until `settle_batch_norm` measures them anew.
     """
 
-    def __init__(self, model: Detector, decay: float = 0.998, ramp: int = 500) -> None:
+    def __init__(self, model: Model, decay: float = 0.998, ramp: int = 500) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay, self.ramp, self.steps = decay, ramp, 0
 

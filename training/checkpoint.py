@@ -13,23 +13,23 @@ from training.network import Detector
 KIND = 'edge_vision detector'
 
 
-def save_checkpoint(file: Path, state: dict) -> None:
+def save_checkpoint(file: Path, state: dict, kind: str = KIND) -> None:
     """Write the file whole or not at all, so that a kill leaves the last one."""
     part = file.with_suffix('.part')
-    torch.save({'kind': KIND, **state}, part)
+    torch.save({'kind': kind, **state}, part)
     os.replace(part, file)
 
 
-def load_checkpoint(file: Path) -> dict:
-    """Read a checkpoint of this program; anything else ends in a sentence."""
+def load_checkpoint(file: Path, kind: str = KIND, script: str = 'train_detector') -> dict:
+    """Read a checkpoint of `script`; anything else ends in a sentence."""
     if not file.is_file():
         raise UserError(f'The checkpoint {file} does not exist.')
     try:
         state = torch.load(file, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise UserError(f'{file} is not a checkpoint that torch can read.') from error
-    if not isinstance(state, dict) or state.get('kind') != KIND:
-        raise UserError(f'{file} is not a checkpoint of train_detector.')
+    if not isinstance(state, dict) or state.get('kind') != kind:
+        raise UserError(f'{file} is not a checkpoint of {script}.')
     return state
 
 

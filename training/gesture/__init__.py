@@ -1,0 +1,1 @@
+"""Transfer learning of ResNet-18: classes of gestures, and named points such as a fingertip."""

@@ -1,0 +1,61 @@
+"""How a training of train_gesture goes: its settings, and what they mean at each moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+from training.gesture.network import STRIDE, WIDTH
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run depends on; kept in its checkpoints."""
+
+    epochs: int = 60
+    minutes: float = 0.0  # above 0: the run's length; the schedule then follows the clock
+    batch: int = 32
+    size: int = 224  # input side of the finished network, pixels
+    start_size: int = 128  # training begins at this side and grows to `size`
+    grow: float = 0.5  # share of the run after which the side begins to grow
+    final: float = 0.15  # share of the run, at its end, at full size with mild augmentation
+    repeat: int = 0  # views of each picture in an epoch (0: enough for about 400 views)
+    lr: float = 1e-3
+    backbone_lr: float = 1.0  # the backbone's learning rate, as a share of lr
+    weight_decay: float = 0.05
+    warmup_steps: int = 100
+    flat: float = 0.3  # share of the run at full rate, before the cosine to zero
+    smoothing: float = 0.1  # of the class labels
+    heat: float = 0.1  # weight of the scores' own loss, for points
+    average_decay: float = 0.995
+    clip: float = 5.0  # greatest norm of the gradient
+    patience: int = 0  # evaluations without a better one after which to stop (0: never)
+    val_every: int = 2  # epochs between evaluations
+    seed: int = 0
+    width: int = WIDTH  # channels of the first layer; 64 is ResNet-18
+    precision: str = 'bfloat16'  # or float32
+
+
+def share_done(settings: Settings, epoch: float, spent_s: float) -> float:
+    """Share of the run that is behind, 0..1; `epoch` counts in fractions."""
+    if settings.minutes > 0:
+        return min(1.0, spent_s / (60 * settings.minutes))
+    return min(1.0, epoch / settings.epochs)
+
+
+def learning_rate(settings: Settings, done: float, step: int) -> float:
+    """Rate at a share of the run: linear warm-up by steps, flat, then a cosine to zero."""
+    fade = 1.0
+    if done > settings.flat:
+        fade = 0.5 * (1 + math.cos(math.pi * (done - settings.flat) / (1 - settings.flat)))
+    return settings.lr * min(1.0, (step + 1) / max(1, settings.warmup_steps)) * fade
+
+
+def picture_side(settings: Settings, done: float) -> int:
+    """Side of the pictures at a share of the run; it only ever grows."""
+    if done >= 1 - settings.final:
+        return settings.size
+    start = min(settings.start_size, settings.size)
+    share = max(0.0, done - settings.grow) / max(1e-9, 1 - settings.final - settings.grow)
+    side = start + share * (settings.size - start)
+    return max(STRIDE, round(side / STRIDE) * STRIDE)
