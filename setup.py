@@ -36,6 +36,7 @@ setup(
         'console_scripts': [
             'camera_node = edge_vision.programs:camera_node',
             'detector_node = edge_vision.programs:detector_node',
+            'gesture_node = edge_vision.programs:gesture_node',
             'overlay_node = edge_vision.programs:overlay_node',
             'speech_node = edge_vision.programs:speech_node',
             'nano = edge_vision.programs:nano',

@@ -22,6 +22,7 @@ def _run(node: str) -> int:
 
 camera_node = partial(_run, 'camera_node')
 detector_node = partial(_run, 'detector_node')
+gesture_node = partial(_run, 'gesture_node')
 overlay_node = partial(_run, 'overlay_node')
 speech_node = partial(_run, 'speech_node')
 nano = partial(_run, 'nano')

@@ -14,20 +14,25 @@ from launch_ros.actions import Node
 SHARE = get_package_share_directory('edge_vision')
 PROFILE = os.path.join(SHARE, 'config', 'fastdds.xml')
 WRONG_USE = 2  # exit code, as in edge_vision.nodes.process
-NODES = ('camera', 'detector', 'speech', 'overlay')
-# the launch argument that sets a parameter: (node, parameter)
+NODES = ('camera', 'detector', 'gesture', 'speech', 'overlay')
+# the launch argument that sets a parameter: (node, parameter); those of a node stand together
 SHORTCUTS = {'source': ('camera', 'source'), 'model': ('detector', 'model'),
-             'port': ('overlay', 'port')}
+             'gesture_model': ('gesture', 'model'),
+             'fingertip_model': ('gesture', 'fingertip_model'), 'port': ('overlay', 'port')}
 
 ARGUMENTS = (
     ('source', '', 'what the camera node shows: demo:, 0, csi:0, a URL, a file; empty: as in '
      'params_file'),
     ('model', '', 'ONNX file, shipped model or hog; empty: as in params_file'),
+    ('gesture_model', '', 'ONNX file of the gesture node, or gesture; empty: as in params_file'),
+    ('fingertip_model', '', 'ONNX file of the gesture node, or fingertip; empty: as in '
+     'params_file'),
     ('port', '', 'port of the page; empty: as in params_file'),
     ('params_file', os.path.join(SHARE, 'config', 'nano.yaml'), 'parameters of all nodes'),
     ('namespace', '', 'namespace of all nodes and topics'),
     ('composed', 'true', 'all nodes in one process; false: one process each'),
     ('use_camera', 'true', 'start the camera node; false: another one publishes image_raw'),
+    ('use_gesture', 'true', 'start the gesture node'),
     ('use_overlay', 'true', 'start the overlay node with the page'),
     ('use_speech', 'true', 'start the speech node'),
 )
@@ -53,12 +58,15 @@ def settings(context):
         raise RuntimeError(f"launch argument port must be a number, but is '{given['port']}'")
     namespace = posixpath.join('/', context.launch_configurations.get('ros_namespace', ''),
                                LaunchConfiguration('namespace').perform(context)).rstrip('/')
-    lines = []
+    lines, last = [], ''
     for argument, (node, parameter) in SHORTCUTS.items():
         value = given[argument]
         if value:
+            if node != last:  # a file has one section for each node
+                lines += [f'{namespace}/{node}:', '  ros__parameters:']
             text = value if argument == 'port' else "'" + value.replace("'", "''") + "'"
-            lines += [f'{namespace}/{node}:', '  ros__parameters:', f'    {parameter}: {text}']
+            lines.append(f'    {parameter}: {text}')
+            last = node
     words = ['--params-file', LaunchConfiguration('params_file').perform(context)]
     if lines:
         path = os.path.join(launch_config.log_dir,

@@ -85,6 +85,9 @@ class Program:
         words = list(words)
         if name == 'nano':  # the tests speak to nobody, and ask no service on the network to
             parameters.setdefault('speech__engine', 'silent')
+            # and two large networks would take the time of all others
+            for name_of_model in ('gesture__model', 'gesture__fingertip_model'):
+                parameters.setdefault(name_of_model, '')
         if parameters and '--ros-args' not in words:
             words.append('--ros-args')
         for key, value in parameters.items():

@@ -36,6 +36,7 @@ class OnnxDetector:
         """Load, find out the family by a trial run (which also warms up), name the classes."""
         self.options = options
         self._model = OnnxModel(path, options.providers, options.threads, options.spin)
+        self._check_task()
         self.name = path
         self.provider = self._model.provider
         self._image = self._check_inputs()
@@ -48,6 +49,13 @@ class OnnxDetector:
         self.labels = (options.labels or labels_from_metadata(self._model.metadata)
                        or default_labels(self._family.classes(outputs) or 1))
         self.detect(np.zeros((self.input_wh[1], self.input_wh[0], 3), np.uint8))
+
+    def _check_task(self) -> None:
+        # by its shapes alone, six probabilities would pass for a box
+        task = self._model.metadata.get('task', '')
+        if task in ('classification', 'regression'):
+            raise UserError(f'{self._model.path} is no detector but a model for {task}; the '
+                            f'gesture node takes those of gestures and fingertips')
 
     def _check_inputs(self):
         inputs = self._model.inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from edge_vision.core.errors import UserError
 import numpy as np
@@ -14,6 +14,7 @@ import onnxruntime
 log = logging.getLogger(__name__)
 
 MODELS_FOLDER = Path(__file__).resolve().parent.parent / 'models'
+GESTURE_MODELS = ('gesture', 'fingertip')  # shipped too, and no detectors
 PROVIDERS = {'tensorrt': 'TensorrtExecutionProvider', 'cuda': 'CUDAExecutionProvider',
              'cpu': 'CPUExecutionProvider'}
 DTYPES = {'tensor(uint8)': 'uint8', 'tensor(float)': 'float32', 'tensor(float16)': 'float16',
@@ -26,16 +27,22 @@ def shipped_models() -> List[str]:
     return sorted(path.stem for path in MODELS_FOLDER.glob('*.onnx'))
 
 
-def find_model(name: str) -> str:
-    """Path of a model given by path or by a shipped name; UserError where there is none."""
+def find_model(name: str, would_do: Optional[Sequence[str]] = None) -> str:
+    """
+    Path of a model given by path or by a shipped name; UserError where there is none.
+
+    would_do: the names that are offered then; all detectors where it is left out.
+    """
     path = os.path.expanduser(name.strip())
     shipped = MODELS_FOLDER / f'{path}.onnx'
     if path and os.sep not in path and shipped.is_file():
         return str(shipped)
     if os.path.isfile(path):
         return path
+    if would_do is None:
+        would_do = [name for name in shipped_models() if name not in GESTURE_MODELS] + ['hog']
     raise UserError(f"model '{name}' is no file and no shipped model; an ONNX file or one of "
-                    f'{", ".join(shipped_models() + ["hog"])} would do')
+                    f'{", ".join(would_do)} would do')
 
 
 def providers_for(wanted: Sequence[str]) -> List[str]:

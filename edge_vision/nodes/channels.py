@@ -39,8 +39,10 @@ IMAGE = Channel('image_raw', Image, qos.SENSOR, images.frame_to_image, images.im
 DETECTIONS = Channel('detections', Detection2DArray, qos.RESULT, messages.found_to_message,
                      messages.message_to_found)
 OVERLAY = Channel('overlay', Image, qos.SENSOR, images.frame_to_image)
-GESTURE = Channel('gesture', Classification, qos.RESULT, from_message=messages.best_of)
-FINGERTIP = Channel('fingertip', PointStamped, qos.RESULT, from_message=messages.point_of)
+GESTURE = Channel('gesture', Classification, qos.RESULT, messages.gestures_to_message,
+                  messages.message_to_gestures)
+FINGERTIP = Channel('fingertip', PointStamped, qos.RESULT, messages.fingertip_to_message,
+                    messages.message_to_fingertip)
 GESTURE_EVENT = Channel('gesture/event', String, qos.EVENT, messages.text_to_message,
                         messages.text_of)
 SAY = Channel('say', String, qos.EVENT, messages.text_to_message, messages.text_of)

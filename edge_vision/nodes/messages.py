@@ -1,14 +1,15 @@
-"""Detections, labels, calibrations as ROS messages and back: the only place for their fields."""
+"""Results, labels, calibrations as ROS messages and back: the only place for their fields."""
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Sequence
 
 from edge_vision.core.calibration import Calibration
 from edge_vision.core.detections import Detections, NO_TRACK
 from edge_vision.core.found import Found
+from edge_vision.core.gesture import Fingertip, Gestures
 from edge_vision.nodes.stamps import header, stamp_ns_of
-from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import Point, PointStamped
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
@@ -17,6 +18,7 @@ from vision_msgs.msg import (
     Detection2D,
     Detection2DArray,
     LabelInfo,
+    ObjectHypothesis,
     ObjectHypothesisWithPose,
     VisionClass,
 )
@@ -95,19 +97,36 @@ def calibration_to_message(calibration: Calibration, stamp_ns: int, frame_id: st
                       p=list(calibration.p))
 
 
-def best_of(message: Classification) -> Tuple[str, float]:
-    """Give the name and score of a classification's best class; ('', 0.0) where it has none."""
-    best = max(message.results, key=lambda result: result.score, default=None)
-    if best is None:
-        return '', 0.0
-    _check_finite(best.score)
-    return best.class_id, best.score
+def gestures_to_message(gestures: Gestures) -> Classification:
+    """Give the Classification with all classes, best first; class_id is the class name."""
+    return Classification(
+        header=header(gestures.stamp_ns, gestures.frame_id),
+        results=[ObjectHypothesis(class_id=label, score=score)
+                 for label, score in zip(gestures.labels, gestures.scores)])
 
 
-def point_of(message: PointStamped) -> Tuple[float, float]:
-    """Give x and y in pixels of the image."""
-    _check_finite(message.point.x, message.point.y)
-    return message.point.x, message.point.y
+def message_to_gestures(message: Classification) -> Gestures:
+    """Give what a Classification tells, best first; ValueError for scores that are not finite."""
+    best_first = sorted(message.results, key=lambda result: -result.score)
+    for result in message.results:
+        _check_finite(result.score)
+    return Gestures(stamp_ns_of(message.header), message.header.frame_id,
+                    tuple(result.class_id for result in best_first),
+                    tuple(result.score for result in best_first))
+
+
+def fingertip_to_message(tip: Fingertip) -> PointStamped:
+    """Give the PointStamped: x and y in pixels of the image, z the score, 0 where unknown."""
+    return PointStamped(header=header(tip.stamp_ns, tip.frame_id),
+                        point=Point(x=tip.xy[0], y=tip.xy[1], z=tip.score))
+
+
+def message_to_fingertip(message: PointStamped) -> Fingertip:
+    """Give where the fingertip is; ValueError for numbers that are not finite."""
+    point = message.point
+    _check_finite(point.x, point.y, point.z)
+    return Fingertip(stamp_ns_of(message.header), message.header.frame_id, (point.x, point.y),
+                     point.z)
 
 
 def text_of(message: String) -> str:

@@ -11,16 +11,18 @@ from edge_vision.nodes.bus import Bus
 from edge_vision.nodes.camera_node import CameraNode, CameraParameters
 from edge_vision.nodes.detector_node import DetectorNode, DetectorParameters
 from edge_vision.nodes.edge_node import EdgeNode
+from edge_vision.nodes.gesture_node import GestureNode, GestureParameters
 from edge_vision.nodes.overlay_node import OverlayNode, OverlayParameters
 from edge_vision.nodes.parameters import names_of
 from edge_vision.nodes.process import parser, run
 from edge_vision.nodes.speech_node import SpeechNode, SpeechParameters
 
 # in the order in which data flow: who listens in the process must come after who sends
-NODES = {'camera': CameraNode, 'detector': DetectorNode, 'speech': SpeechNode,
-         'overlay': OverlayNode}
+NODES = {'camera': CameraNode, 'detector': DetectorNode, 'gesture': GestureNode,
+         'speech': SpeechNode, 'overlay': OverlayNode}
 PARAMETERS = {'camera': CameraParameters, 'detector': DetectorParameters,
-              'speech': SpeechParameters, 'overlay': OverlayParameters}
+              'gesture': GestureParameters, 'speech': SpeechParameters,
+              'overlay': OverlayParameters}
 ALL_PARAMETERS = names_of(*PARAMETERS.values())
 
 
@@ -46,7 +48,7 @@ def make_nodes(without: List[str], words: Sequence[str] = ()):
 def main(args=None) -> int:
     """Run all nodes, or all but some, until Ctrl-C."""
     words = parser('nano')
-    words.description = 'camera, detector, speech and overlay in one process'
+    words.description = 'camera, detector, gesture, speech and overlay in one process'
     words.add_argument('--without', nargs='*', choices=list(NODES), default=[], metavar='NODE',
                        help=f'leave out some of {", ".join(NODES)}: they run elsewhere')
     return run(words, lambda own: make_nodes(own.without, args or sys.argv), args)

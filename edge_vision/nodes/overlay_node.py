@@ -10,9 +10,11 @@ from typing import Optional, Tuple
 from edge_vision.core.draw import draw, Extras
 from edge_vision.core.found import Found
 from edge_vision.core.frame import Frame
+from edge_vision.core.gesture import Fingertip, Gestures
 from edge_vision.core.jpeg import encode, Variant
 from edge_vision.core.matcher import Matcher
 from edge_vision.core.stats import RateMeter
+from edge_vision.core.steady import is_gesture
 from edge_vision.core.worker import Worker
 from edge_vision.nodes import channels, qos
 from edge_vision.nodes.diagnostics import read_status
@@ -53,8 +55,8 @@ class OverlayNode(EdgeNode):
         self._board = Board()
         self._matcher = Matcher()
         self._rate = RateMeter()
-        self._gesture = (float('-inf'), '')
-        self._fingertip: Tuple[float, Optional[Tuple[float, float]]] = (float('-inf'), None)
+        self._gesture: Tuple[float, Optional[Gestures]] = (float('-inf'), None)
+        self._fingertip: Tuple[float, Optional[Fingertip]] = (float('-inf'), None)
         self._camera = self.create_client(SetBool, 'camera/enable')
         self._speech = self.create_client(SetParameters, 'speech/set_parameters')
         self._pictures = self.sender(channels.OVERLAY)
@@ -77,6 +79,7 @@ class OverlayNode(EdgeNode):
         self._images = self.receiver(channels.IMAGE, self._on_frame, start=False)
         self.receiver(channels.DETECTIONS, self._on_found)
         self.receiver(channels.GESTURE, self._on_gesture)
+        self.receiver(channels.GESTURE_EVENT, self._board.settled)
         self.receiver(channels.FINGERTIP, self._on_fingertip)
         self.receiver(channels.SPOKEN, self._board.spoken)
         # not by the bus: nodes of other processes speak here too
@@ -131,12 +134,13 @@ class OverlayNode(EdgeNode):
         if pair is not None:
             self._draw_worker.put(pair)
 
-    def _on_gesture(self, gesture: Tuple[str, float]) -> None:
-        self._gesture = (time.monotonic(), f'{gesture[0]} {100 * gesture[1]:.0f}%')
-        self._board.gesture(*gesture)
+    def _on_gesture(self, gestures: Gestures) -> None:
+        self._gesture = (time.monotonic(), gestures)
+        self._board.gesture(gestures)
 
-    def _on_fingertip(self, xy: Tuple[float, float]) -> None:
-        self._fingertip = (time.monotonic(), xy)
+    def _on_fingertip(self, tip: Fingertip) -> None:
+        self._fingertip = (time.monotonic(), tip)
+        self._board.fingertip(tip)
 
     def _on_diagnostics(self, message) -> None:
         prefix = self.get_namespace().rstrip('/') + '/'
@@ -146,10 +150,12 @@ class OverlayNode(EdgeNode):
 
     def _extras(self, detections) -> Extras:
         oldest = time.monotonic() - GESTURE_S
+        (seen_s, gestures), (pointed_s, tip) = self._gesture, self._fingertip
+        label, score = gestures.best if gestures and seen_s > oldest else ('', 0.0)
         return Extras(
             rate_hz=self._rate.per_second() if detections is not None else None,
-            gesture=self._gesture[1] if self._gesture[0] > oldest else '',
-            fingertip_xy=self._fingertip[1] if self._fingertip[0] > oldest else None,
+            gesture=label if is_gesture(label) else '', gesture_score=score,
+            fingertip_xy=tip.xy if tip and pointed_s > oldest else None,
             note='' if detections is not None else 'no detector')
 
     def _draw(self, pair) -> None:

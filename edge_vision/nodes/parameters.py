@@ -27,17 +27,24 @@ OF_RCLPY = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
 
 @dataclass(frozen=True)
 class Spec:
-    """What stands beside a default: description, range, and whether it may change live."""
+    """
+    What stands beside a default: description, range, and whether it may change live.
+
+    again: the value names something that may itself have changed, so that setting it to what it
+    is already counts as a change too.
+    """
 
     description: str
     low: Optional[float] = None
     high: Optional[float] = None
     live: bool = False
+    again: bool = False
 
 
-def parameter(default, description: str, low=None, high=None, live: bool = False):
+def parameter(default, description: str, low=None, high=None, live: bool = False,
+              again: bool = False):
     """Give a dataclass field that is a ROS parameter; tuples of text are string arrays."""
-    return field(default=default, metadata={'spec': Spec(description, low, high, live)})
+    return field(default=default, metadata={'spec': Spec(description, low, high, live, again)})
 
 
 def to_ros(value):
@@ -119,7 +126,7 @@ class Parameters:
     The parameters of one node: `values` is the dataclass as it stands now.
 
     on_change(old, new) is called, in the executor's thread, before a live change takes effect;
-    it may raise UserError to refuse it. What changes nothing is not told.
+    it may raise UserError to refuse it. What changes nothing is not told, but for `again`.
     """
 
     def __init__(self, node: Node, kind: type, on_change, known_elsewhere: Sequence[str] = ()):
@@ -163,7 +170,7 @@ class Parameters:
                     check_range(change.name, change.value, spec)
                     new[change.name] = from_ros(change.value, default)
             after = replace(self.values, **new)
-            if after != self.values:
+            if after != self.values or any(self._specs[name][1].again for name in new):
                 self._on_change(self.values, after)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))

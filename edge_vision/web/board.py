@@ -9,7 +9,10 @@ import time
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from edge_vision.core.detections import Detections
+from edge_vision.core.gesture import Fingertip, Gestures
+from edge_vision.core.steady import NONE
 
+MOST_SCORES = 8  # of a classifier with many classes, the best
 FRESH_S = 3.0  # nodes speak once a second; one that is silent for longer is taken for gone
 
 
@@ -39,7 +42,9 @@ class Board:
         self._started_s = clock()
         self._nodes: Dict[str, Tuple[float, Dict[str, str]]] = {}
         self._detections: List[Dict[str, Any]] = []
-        self._gesture = (0.0, {'label': '', 'score': 0.0})
+        self._gesture: Tuple[float, Optional[Gestures]] = (float('-inf'), None)
+        self._fingertip: Tuple[float, Optional[Fingertip]] = (float('-inf'), None)
+        self._settled = NONE
         self._spoken: Deque[str] = deque(maxlen=8)
         self._spoken_count = 0
         self._flow_s = float('-inf')  # when the last frame passed
@@ -48,6 +53,8 @@ class Board:
         """Take a node's diagnostics: `name` is camera, detector, ..."""
         with self._lock:
             self._nodes[name] = (self._clock(), figures)
+            if name == 'gesture':  # for a page that starts after the event
+                self._settled = figures.get('settled', NONE)
 
     def frame_passed(self) -> None:
         """Note that a frame (or the answer to one) arrived."""
@@ -61,10 +68,20 @@ class Board:
         with self._lock:
             self._detections = rows
 
-    def gesture(self, label: str, score: float) -> None:
+    def gesture(self, gestures: Gestures) -> None:
         """Take the newest gesture."""
         with self._lock:
-            self._gesture = (self._clock(), {'label': label, 'score': round(score, 3)})
+            self._gesture = (self._clock(), gestures)
+
+    def settled(self, label: str) -> None:
+        """Take the gesture that has settled just now."""
+        with self._lock:
+            self._settled = label
+
+    def fingertip(self, tip: Fingertip) -> None:
+        """Take the newest place of the fingertip."""
+        with self._lock:
+            self._fingertip = (self._clock(), tip)
 
     def spoken(self, line: str) -> None:
         """Take a line that was spoken."""
@@ -110,6 +127,34 @@ class Board:
                 'level': said.get('level', 'error') if alive else 'error',
                 'message': said.get('message', '') if alive else 'the detector node is not there'}
 
+    def _fresh(self, seen: Tuple[float, Any]) -> Any:
+        """Give what was seen, or None where that is too long ago."""
+        return seen[1] if self._clock() - seen[0] < FRESH_S else None
+
+    def _gesture_now(self) -> Dict[str, Any]:
+        gestures = self._fresh(self._gesture)
+        label, score = gestures.best if gestures else ('', 0.0)
+        return {'label': label, 'score': round(score, 3)}
+
+    def _gestures(self) -> Dict[str, Any]:
+        """Tell what else there is to say of the gesture node: the contract has only `gesture`."""
+        alive, said = self._figures('gesture')
+        gestures, tip = self._fresh(self._gesture), self._fresh(self._fingertip)
+        scores = zip(gestures.labels, gestures.scores) if gestures else ()
+        return {'alive': alive, 'enabled': alive and said.get('enabled') == 'true',
+                'fps': (_number(said.get('fps')) or 0.0) if alive else 0.0,
+                'latency_ms': {p: _number(said.get(f'latency_ms_{p}')) for p in ('p50', 'p95')},
+                'inference_ms': _number(said.get('inference_ms')),
+                'provider': said.get('provider', ''), 'model': said.get('model', ''),
+                'fingertip_model': said.get('fingertip_model', ''),
+                'settled': self._settled if alive or gestures else NONE,
+                'scores': [{'class': label, 'score': round(score, 3)}
+                           for label, score in list(scores)[:MOST_SCORES]],
+                'fingertip': tip and {'x': round(tip.xy[0], 1), 'y': round(tip.xy[1], 1),
+                                      'score': round(tip.score, 3)},
+                'level': said.get('level', 'error') if alive else 'error',
+                'message': said.get('message', '') if alive else 'the gesture node is not there'}
+
     def _speech(self) -> Dict[str, Any]:
         alive, said = self._figures('speech')
         return {'alive': alive, 'enabled': alive and said.get('enabled') == 'true',
@@ -122,11 +167,9 @@ class Board:
     def status(self, clients: int) -> Dict[str, Any]:
         """Give the state as JSON takes it; clients: who looks at a stream now."""
         with self._lock:
-            seen_s, gesture = self._gesture
-            fresh = self._clock() - seen_s < FRESH_S
             return {'uptime_s': round(self._clock() - self._started_s, 1),
                     'camera': self._camera(), 'detector': self._detector(),
-                    'gesture': gesture if fresh else {'label': '', 'score': 0.0},
+                    'gesture': self._gesture_now(), 'gestures': self._gestures(),
                     'speech': self._speech(), 'spoken': list(self._spoken),
                     'spoken_count': self._spoken_count, 'clients': clients}
 

@@ -143,6 +143,25 @@ def test_each_extra_shows(extras):
     assert (draw(bgr, None, extras) != bgr).any()
 
 
+@pytest.mark.parametrize('xy', [(160, 120), (319, 120), (160, 239), (0, 0), (319, 239)])
+def test_the_fingertip_itself_stays_to_be_seen(xy):
+    bgr = noise((320, 240))
+    drawn = draw(bgr, None, Extras(fingertip_xy=xy))
+    assert (drawn[xy[1], xy[0]] == bgr[xy[1], xy[0]]).all()
+    touched = np.argwhere((drawn != bgr).any(2))[:, ::-1]
+    assert np.abs(touched - xy).max(1).min() <= 10, 'the mark is around the point'
+
+
+def test_the_bar_of_a_gesture_is_as_long_as_its_score():
+    bgr = np.full((240, 320, 3), 90, np.uint8)
+
+    def bar(score):
+        drawn = draw(bgr, None, Extras(gesture='up', gesture_score=score))
+        return int((drawn[-2] == PALETTE[0]).all(1).sum())
+    assert bar(0.0) < bar(0.25) < bar(1.0) == bar(7.0)
+    assert bar(0.75) == pytest.approx(3 * bar(0.25), abs=3)  # texts of one width
+
+
 def test_all_notes_at_once_do_not_cover_each_other():
     bgr = np.full((480, 640, 3), 90, np.uint8)
     rows = [np.flatnonzero((draw(bgr, None, extras) != bgr).any((1, 2))) for extras in (

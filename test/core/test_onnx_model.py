@@ -89,5 +89,5 @@ def test_a_path_wins_over_nothing_and_home_is_known(shipped, monkeypatch):
 
 @pytest.mark.parametrize('name', ['', 'person.pt', 'dir/person', '../person', '/'])
 def test_a_model_that_is_not_there_is_refused_with_what_would_do(shipped, name):
-    with pytest.raises(UserError, match='an ONNX file or one of gesture, person, hog would do'):
+    with pytest.raises(UserError, match='an ONNX file or one of person, hog would do'):
         find_model(name)

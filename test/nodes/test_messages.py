@@ -5,7 +5,9 @@ from __future__ import annotations
 from edge_vision.core.calibration import Calibration
 from edge_vision.core.detections import Detections, NO_TRACK
 from edge_vision.core.found import Found
+from edge_vision.core.gesture import Fingertip, Gestures
 from edge_vision.nodes import messages
+from edge_vision.nodes.stamps import stamp_ns_of
 from geometry_msgs.msg import Point, PointStamped
 import numpy as np
 import pytest
@@ -127,23 +129,41 @@ def test_calibration():
 def test_best_class(scores, best):
     message = Classification(results=[ObjectHypothesis(class_id=f'c{i}', score=s)
                                       for i, s in enumerate(scores)])
-    assert messages.best_of(message) == best
+    gestures = messages.message_to_gestures(message)
+    assert gestures.best == best and len(gestures.labels) == len(scores)
 
 
 def test_a_gesture_without_a_finite_score_is_refused():
     message = Classification(results=[ObjectHypothesis(class_id='up', score=float('nan'))])
     with pytest.raises(ValueError, match='finite'):
-        messages.best_of(message)
+        messages.message_to_gestures(message)
 
 
-def test_point_and_text():
-    assert messages.point_of(PointStamped(point=Point(x=3.0, y=4.0))) == (3, 4)
+def test_gestures_there_and_back():
+    gestures = Gestures(STAMP_NS, 'eye', ('thumb_up', 'none', 'thumb_down'), (0.5, 0.375, 0.125))
+    wire = deserialize_message(serialize_message(messages.gestures_to_message(gestures)),
+                               Classification)
+    assert [(r.class_id, r.score) for r in wire.results] == [
+        ('thumb_up', 0.5), ('none', 0.375), ('thumb_down', 0.125)]
+    assert (wire.header.frame_id, stamp_ns_of(wire.header)) == ('eye', STAMP_NS)
+    assert messages.message_to_gestures(wire) == gestures
+
+
+def test_a_fingertip_there_and_back():
+    tip = Fingertip(STAMP_NS, 'eye', (12.5, 7.25), 0.5)
+    wire = deserialize_message(serialize_message(messages.fingertip_to_message(tip)),
+                               PointStamped)
+    assert (wire.point.x, wire.point.y, wire.point.z) == (12.5, 7.25, 0.5)
+    assert messages.message_to_fingertip(wire) == tip
+
+
+def test_text():
     assert messages.text_of(String(data='hello')) == 'hello'
 
 
 def test_a_point_that_is_nowhere_is_refused():
     with pytest.raises(ValueError, match='finite'):
-        messages.point_of(PointStamped(point=Point(x=float('inf'))))
+        messages.message_to_fingertip(PointStamped(point=Point(x=float('inf'))))
 
 
 def test_a_box_without_a_track_yet_stands_beside_those_that_have_one():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from edge_vision.core.errors import UserError
 from edge_vision.nodes.camera_node import CameraParameters
 from edge_vision.nodes.detector_node import DetectorParameters
+from edge_vision.nodes.gesture_node import GestureParameters
 from edge_vision.nodes.overlay_node import OverlayParameters
 from edge_vision.nodes.parameters import (
     check_range,
@@ -27,8 +28,8 @@ from rclpy.parameter import Parameter
 from support import REPO
 import yaml
 
-KINDS = {'camera': CameraParameters, 'detector': DetectorParameters, 'speech': SpeechParameters,
-         'overlay': OverlayParameters}
+KINDS = {'camera': CameraParameters, 'detector': DetectorParameters, 'gesture': GestureParameters,
+         'speech': SpeechParameters, 'overlay': OverlayParameters}
 
 
 @pytest.mark.parametrize('given, default, wanted', [
@@ -106,6 +107,7 @@ def test_every_parameter_is_described_and_its_default_allowed(name):
     ('camera', 'source width height fps frame_id camera_info_url loop reconnect_s'),
     ('detector', 'model score_threshold iou_threshold max_detections classes providers threads '
      'track'),
+    ('gesture', 'model fingertip_model rate_hz score_threshold stable_s'),
     ('speech', 'engine language rate cooldown_s device phrases'),
     ('overlay', 'host port jpeg_quality token max_clients')])
 def test_the_parameters_of_the_contract_are_there(name, wanted):
@@ -137,6 +139,7 @@ class Few:
     gain: float = parameter(0.5, 'gain', 0.0, 1.0, live=True)
     names: tuple = parameter((), 'names', live=True)
     fixed: int = parameter(3, 'fixed', 1, 9)
+    file: str = parameter('', 'file', live=True, again=True)
 
 
 @pytest.fixture
@@ -187,6 +190,14 @@ def test_a_live_change_means_what_it_says_whatever_yaml_takes_it_for(few, change
         pytest.skip('this rclpy checks types before anybody can be asked')
     result, = node.set_parameters([change])
     assert result.successful and getattr(parameters.values, name) == value
+
+
+def test_what_is_set_to_the_same_is_told_only_where_that_means_something(few):
+    node, _, changes = few()
+    node.set_parameters([Parameter('gain', value=0.5)])
+    assert not changes
+    node.set_parameters([Parameter('file', value='')])
+    assert changes == [(Few(), Few())]
 
 
 def test_several_parameters_change_at_once(few):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from edge_vision.core.detections import Detections
+from edge_vision.core.gesture import Gestures
 from edge_vision.web.board import Board, FRESH_S
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_the_newest_detections_count_and_may_be_none(board):
 
 
 def test_a_gesture_fades(board, clock):
-    board.gesture('thumb_up', 0.75)
+    board.gesture(Gestures(1, 'eye', ('thumb_up', 'none'), (0.75, 0.25)))
     assert board.status(0)['gesture'] == {'label': 'thumb_up', 'score': 0.75}
     clock.now_s += FRESH_S + 0.1
     assert board.status(0)['gesture'] == {'label': '', 'score': 0.0}

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Sequence
 
 from edge_vision.core.errors import UserError
 from edge_vision.core.speech.events import ARRIVED, Event, LEFT
+from edge_vision.core.steady import is_gesture
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / 'phrases'
@@ -19,7 +20,6 @@ TEXTS = {'gesture': 'name', 'between': '', 'last': '', 'end': '', 'language': ''
 TABLES = {'voices': ('gtts', 'espeak'), 'where': ('left', 'ahead', 'right'),
           'near': ('near', 'middle', 'far'), 'names': (), 'gestures': ()}
 COMMAS = ',;\uff0c'  # the last one is the Chinese comma
-NOT_SAID = ('', 'none', 'no_gesture')  # gestures that are the absence of one
 
 
 def languages() -> List[str]:
@@ -141,7 +141,7 @@ class Phrases:
 
     def gesture(self, label: str) -> str:
         """Give the sentence for a settled gesture; '' where there is none to speak of."""
-        if label.strip().lower() in NOT_SAID:
+        if not is_gesture(label):
             return ''
         name = str(self._content['gestures'].get(label, label.replace('_', ' ')))
         return self._sentence([_tidy(_fill(self._content['gesture'], name=name))])

@@ -47,26 +47,48 @@ function message(id, part) {
   by(id).className = `message ${part.level}`;
 }
 
-function listFound(found, live) {
-  const list = by('detections');
-  list.replaceChildren(...found.slice(0, 20).map((one) => {
+function listScores(id, rows, none) {
+  const list = by(id);
+  list.replaceChildren(...rows.map(([label, score]) => {
     const item = document.createElement('li');
     const name = document.createElement('span');
-    const score = document.createElement('span');
+    const percent = document.createElement('span');
     const meter = document.createElement('meter');
-    name.textContent = one.track === null ? one.class : `${one.class} #${one.track}`;
-    score.textContent = `${Math.round(100 * one.score)} %`;
-    meter.value = one.score;
+    name.textContent = label;
+    percent.textContent = `${Math.round(100 * score)} %`;
+    meter.value = score;
     meter.setAttribute('aria-hidden', 'true');
-    item.append(name, score, meter);
+    item.append(name, percent, meter);
     return item;
   }));
-  if (!found.length) {
-    const none = document.createElement('li');
-    none.className = 'none';
-    none.textContent = live ? 'nothing in the picture' : 'no picture to look at';
-    list.append(none);
+  if (!rows.length && none) {
+    const item = document.createElement('li');
+    item.className = 'none';
+    item.textContent = none;
+    list.append(item);
   }
+}
+
+function listFound(found, live) {
+  listScores('detections', found.slice(0, 20).map((one) => [
+    one.track === null ? one.class : `${one.class} #${one.track}`, one.score]),
+  live ? 'nothing in the picture' : 'no picture to look at');
+}
+
+function showGesture({ gesture, gestures }) {
+  by('gesture-card').hidden = !gestures.alive && !gesture.label;
+  const quiet = gestures.enabled && gestures.level === 'ok';
+  by('gesture-message').className = `message ${gestures.level}`;
+  text('gesture-message', gestures.alive && !quiet ? gestures.message : '');
+  text('gesture', gesture.label ? `${gesture.label} ${Math.round(100 * gesture.score)} %` : '–');
+  listScores('gestures', gestures.scores.map((one) => [one.class, one.score]), '');
+  text('settled', gestures.settled);
+  const tip = gestures.fingertip;
+  text('fingertip', tip ? `${Math.round(tip.x)}, ${Math.round(tip.y)}` : '–');
+  by('fingertip').title = 'pixels of the image, from its top left';
+  text('gesture-fps', gestures.alive ? rate(gestures.fps) : '–');
+  by('gesture-fps').title = `network ${ms(gestures.inference_ms)}, `
+    + `from the capture ${ms(gestures.latency_ms.p50)}`;
 }
 
 // ---- what was spoken: only new lines are added, so that a screen reader reads no line twice
@@ -145,7 +167,7 @@ function curtainText({ camera }) {
 function show(next) {
   const was = state;
   state = next;
-  const { camera, detector, gesture } = next;
+  const { camera, detector } = next;
   const live = camera.alive ? camera.enabled && camera.fps > 0 : camera.level === 'ok';
   const stopped = camera.alive && !camera.enabled;
   const pill = by('state');
@@ -157,8 +179,7 @@ function show(next) {
   text('toggle', camera.enabled ? 'Stop camera' : 'Start camera');
   text('count', live ? String(detector.count) : '–');
   listFound(live ? detector.detections : [], live);
-  by('gesture-card').hidden = !gesture.label;
-  text('gesture', gesture.label ? `${gesture.label} ${Math.round(100 * gesture.score)} %` : '');
+  showGesture(next);
   listSpoken(next);
   message('camera-message', camera);
   text('camera-fps', camera.alive ? rate(camera.fps) : '–');
