@@ -1,0 +1,158 @@
+"""What shared values are trained on: gestures, points, or a detector's boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+import math
+from pathlib import Path
+from typing import Any, cast
+
+from edge_vision.core.errors import UserError
+import onnx
+import torch
+from torch import nn
+from training import checkpoint as detector_checkpoint
+from training.average import settle_batch_norm
+from training.coco import ImageSet, read_coco
+from training.feed import batches_of, epoch_loader
+from training.feed import Pictures as DetectorPictures
+from training.gesture import checkpoint as gesture_checkpoint
+from training.gesture import export as gesture_export
+from training.gesture.augment import make_flips, MILD
+from training.gesture.dataset import GestureSet, read_set
+from training.gesture.feed import epoch_batches, feed, Pictures
+from training.gesture.fit import LEAST_VIEWS, SETTLE_BATCHES
+from training.gesture.loss import class_weights, loss_of
+from training.gesture.network import CLASSIFICATION, GestureNet, to_input
+from training.gesture.settings import Settings
+from training.loss import detection_loss, LossSettings
+from training.network import cells, Detector, folded
+from training.parity import check_parity
+from training.predict import to_input as to_detector_input
+from training.schedule import FINAL
+from training.sharing.tune import Task
+
+BATCH = 32
+STILL = replace(MILD, flip=0.0)  # a checkpoint does not say what a flip would do to a gesture
+
+
+class GestureTask:
+    """Classes or points, as train_gesture trains them, on mildly augmented pictures."""
+
+    head: tuple[str, ...] = ('fc',)
+
+    def __init__(
+        self, state: dict, images: GestureSet, seed: int = 0, quiet: bool = False
+    ) -> None:
+        """Keep the checkpoint's averaged network; decode the pictures."""
+        self.network: nn.Module = gesture_checkpoint.averaged_model(state)
+        self.settings = Settings(**{**state['settings'], 'seed': seed, 'batch': BATCH})
+        flips = make_flips(images.labels)
+        self.pictures = Pictures(images, self.settings.size, flips, quiet=quiet)
+        self.weights = torch.ones(1)
+        if images.task == CLASSIFICATION:
+            self.weights = class_weights(images)
+        self._features: dict[int, list] = {}
+
+    def _keys(self, epoch: int) -> list[list[tuple[int, int]]]:
+        repeat = max(1, math.ceil(LEAST_VIEWS / len(self.pictures)))
+        return epoch_batches(self.pictures, BATCH, repeat, self.settings.seed, epoch)
+
+    def steps(self) -> int:
+        """Return the number of batches of an epoch."""
+        return len(self._keys(0))
+
+    def batches(self, epoch: int, head_only: bool) -> Iterator[Any]:
+        """
+        Give an epoch's batches: pictures uint8 or features float, classes, points.
+
+        Features are computed once and kept: all that is tried on a head sees the same.
+        """
+        if head_only:
+            if epoch not in self._features:
+                self._features[epoch] = list(self._featured(epoch))
+            yield from self._features[epoch]
+            return
+        size, seed = self.settings.size, self.settings.seed
+        yield from feed(self.pictures, self._keys(epoch), seed, epoch, size, STILL)
+
+    @torch.no_grad()
+    def _featured(self, epoch: int) -> Iterator[Any]:
+        for bgr, *labels in self.batches(epoch, False):
+            yield self._see(cast(GestureNet, self.network), bgr), *labels
+
+    def _see(self, network: GestureNet, bgr: torch.Tensor) -> torch.Tensor:
+        with torch.autocast('cpu', torch.bfloat16, self.settings.precision == 'bfloat16'):
+            return network.features(to_input(bgr)).float()
+
+    def loss(self, network: nn.Module, batch: Any) -> torch.Tensor:
+        """Return train_gesture's loss of a batch."""
+        seen, classes, points = batch
+        model, settings = cast(GestureNet, network), self.settings
+        features = seen if seen.is_floating_point() else self._see(model, seen)
+        smoothing, heat = settings.smoothing, settings.heat
+        return loss_of(model, features, classes, points, self.weights, smoothing, heat)
+
+    def settle(self, network: nn.Module) -> None:
+        """Measure the batch norm statistics on pictures as they are in training."""
+        seen = islice(self.batches(0, False), SETTLE_BATCHES)
+        settle_batch_norm(network, (to_input(bgr) for bgr, *_ in seen))
+
+    def check(self, model: onnx.ModelProto, network: nn.Module) -> None:
+        """Compare outputs."""
+        gesture_export.check_parity(model, cast(GestureNet, network), self.settings.size)
+
+
+class DetectorTask:
+    """Boxes, as train_detector trains them at the end: at full size, mildly augmented."""
+
+    head: tuple[str, ...] = ('head',)
+
+    def __init__(self, state: dict, images: ImageSet, seed: int = 0) -> None:
+        """Keep the checkpoint's averaged network; decode the pictures."""
+        self.network: nn.Module = folded(detector_checkpoint.averaged_model(state))
+        self.size, self.seed, self.precision = state['size'], seed, state['settings']['precision']
+        self.pictures = DetectorPictures(images.items, 2 * self.size)
+        self.places = cells(self.size)
+
+    def _keys(self, epoch: int) -> list:
+        return batches_of(self.pictures.shares, BATCH, self.seed, epoch, self.size, 0)
+
+    def steps(self) -> int:
+        """Return the number of batches of an epoch."""
+        return len(self._keys(0))
+
+    def batches(self, epoch: int, head_only: bool) -> Iterator[Any]:
+        """Give an epoch's batches: pictures uint8 and rows of labels."""
+        yield from epoch_loader(self.pictures, self._keys(epoch), self.seed, epoch, FINAL, 0)
+
+    def loss(self, network: nn.Module, batch: Any) -> torch.Tensor:
+        """Return train_detector's loss of a batch."""
+        bgr, labels = batch
+        with torch.autocast('cpu', torch.bfloat16, self.precision == 'bfloat16'):
+            raw = cast(Detector, network)(to_detector_input(bgr))
+        return detection_loss(raw.float(), *self.places, labels, LossSettings())[0]
+
+    def settle(self, network: nn.Module) -> None:
+        """Do nothing: batch norm is folded into the convolutions."""
+
+    def check(self, model: onnx.ModelProto, network: nn.Module) -> None:
+        """Compare boxes on trial pictures."""
+        check_parity(model, cast(Detector, network), self.size)
+
+
+def read_task(checkpoint: Path, data: Path, images: Path | None, seed: int = 0) -> Task:
+    """Read a checkpoint of train_gesture or train_detector, and what it is to be trained on."""
+    if not checkpoint.is_file():
+        raise UserError(f'The checkpoint {checkpoint} does not exist.')
+    for kind in (gesture_checkpoint, detector_checkpoint):
+        try:
+            state = kind.load_checkpoint(checkpoint)
+        except UserError:
+            continue
+        if kind is gesture_checkpoint:
+            return GestureTask(state, read_set(data, images, tuple(state['labels'])), seed)
+        return DetectorTask(state, read_coco(data, images), seed)
+    raise UserError(f'{checkpoint} is a checkpoint of neither train_gesture nor train_detector.')
