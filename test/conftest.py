@@ -7,6 +7,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# models that the user has deployed on this machine are not what the tests mean by a name
+os.environ['EDGE_VISION_MODELS'] = str(REPOSITORY / 'test' / 'no_models')
+
 
 @pytest.fixture(scope='session')
 def shared():

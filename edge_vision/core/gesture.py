@@ -164,7 +164,7 @@ def _any_output() -> str:
 def find_gesture(model: str) -> str:
     """Path of a gesture model given by path or shipped name; UserError as of load_gesture."""
     shipped = onnx_model.MODELS_FOLDER / f'{model.strip()}.onnx'
-    if model.strip() in GESTURE_MODELS and not shipped.is_file():
+    if model.strip() in GESTURE_MODELS and onnx_model.named_model(model.strip()) is None:
         raise MissingModel(f"the shipped model '{model.strip()}' is not there: {shipped}")
     return find_model(model, GESTURE_MODELS)
 

@@ -27,16 +27,32 @@ def shipped_models() -> List[str]:
     return sorted(path.stem for path in MODELS_FOLDER.glob('*.onnx'))
 
 
+def own_models_folder() -> Path:
+    """Folder of the user's own models, where the studio deploys to: $EDGE_VISION_MODELS if set."""
+    data = os.environ.get('XDG_DATA_HOME') or '~/.local/share'
+    named = os.environ.get('EDGE_VISION_MODELS') or os.path.join(data, 'edge_vision', 'models')
+    return Path(named).expanduser()
+
+
+def named_model(name: str) -> Optional[Path]:
+    """File of a model by its name alone: the user's own before the shipped one; None for none."""
+    if not name or os.sep in name:
+        return None
+    files = (folder / f'{name}.onnx' for folder in (own_models_folder(), MODELS_FOLDER))
+    return next((file for file in files if file.is_file()), None)
+
+
 def find_model(name: str, would_do: Optional[Sequence[str]] = None) -> str:
     """
-    Path of a model given by path or by a shipped name; UserError where there is none.
+    Path of a model given by path, or by the name of a shipped or deployed one.
 
-    would_do: the names that are offered then; all detectors where it is left out.
+    UserError where there is none. would_do: the names that are offered then; all detectors where
+    it is left out.
     """
     path = os.path.expanduser(name.strip())
-    shipped = MODELS_FOLDER / f'{path}.onnx'
-    if path and os.sep not in path and shipped.is_file():
-        return str(shipped)
+    named = named_model(path)
+    if named is not None:
+        return str(named)
     if os.path.isfile(path):
         return path
     if would_do is None:

@@ -82,6 +82,22 @@ def test_a_shipped_model_goes_by_its_name(shipped, name):
     assert find_model(name) == str(shipped / 'person.onnx')
 
 
+def test_the_users_own_model_comes_before_the_shipped_one_of_its_name(shipped, monkeypatch):
+    monkeypatch.setenv('EDGE_VISION_MODELS', str(shipped / 'own'))
+    assert find_model('person') == str(shipped / 'person.onnx')
+    (shipped / 'own').mkdir()
+    save_model(shipped / 'own' / 'person.onnx', {'o': np.zeros(1, np.float32)})
+    save_model(shipped / 'own' / 'mine.onnx', {'o': np.zeros(1, np.float32)})
+    assert find_model('person') == str(shipped / 'own' / 'person.onnx')
+    assert find_model('mine') == str(shipped / 'own' / 'mine.onnx')
+    monkeypatch.delenv('EDGE_VISION_MODELS')
+    monkeypatch.setenv('XDG_DATA_HOME', str(shipped / 'data'))
+    assert find_model('person') == str(shipped / 'person.onnx')
+    (shipped / 'data' / 'edge_vision').mkdir(parents=True)
+    (shipped / 'own').rename(shipped / 'data' / 'edge_vision' / 'models')
+    assert find_model('mine') == str(shipped / 'data' / 'edge_vision' / 'models' / 'mine.onnx')
+
+
 def test_a_path_wins_over_nothing_and_home_is_known(shipped, monkeypatch):
     monkeypatch.setenv('HOME', str(shipped))
     assert find_model('~/person.onnx') == str(shipped / 'person.onnx')
