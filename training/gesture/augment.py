@@ -8,7 +8,7 @@ with the picture, and may change names alike (left and right eye).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 from edge_vision.core.errors import UserError
@@ -33,11 +33,22 @@ class Strength:
     upside_down: float = 0.5  # chance, where Flips allows it
     cover: float = 0.35  # chance that a part is covered
     jpeg: float = 0.15  # chance of compression's blocks
-    colours: Colours = Colours()
+    close_up: float = 0.2  # chance that a hand with a box is shown close up
+    transplant: float = 0.3  # chance that it is cut out and shown elsewhere
+    hand: tuple[float, float] = (0.22, 0.85)  # its long side then, as a share of the picture's
+    colours: Colours = field(default_factory=Colours)
 
 
 WILD = Strength()
-MILD = Strength(scale=(0.75, 1.3), stretch=0.15, turn_deg=15, shift=0.08, cover=0.1)
+MILD = Strength(
+    scale=(0.75, 1.3),
+    stretch=0.15,
+    turn_deg=15,
+    shift=0.08,
+    cover=0.1,
+    close_up=0.15,
+    transplant=0.2,
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,17 @@ def make_flips(labels: tuple[str, ...], horizontal: str = '', vertical: str = ''
     return Flips(read_pairs(horizontal, labels, '--horizontal-pairs'), upside_down)
 
 
+@dataclass(frozen=True)
+class View:
+    """A picture with all that is known of it: see GestureItem; alpha: its hand's opacity."""
+
+    bgr: np.ndarray
+    class_index: int
+    points: np.ndarray
+    box: np.ndarray | None = None
+    alpha: np.ndarray | None = None
+
+
 def placement(
     rng: np.random.Generator, size_wh: tuple[int, int], side: int, strength: Strength
 ) -> np.ndarray:
@@ -88,6 +110,23 @@ def placement(
     room = abs(1 - scale) / 2 + strength.shift
     centre = side * (0.5 + rng.uniform(-room, room, 2))
     return np.concatenate([linear, (centre - linear @ (width / 2, height / 2))[:, None]], 1)
+
+
+def focused(
+    rng: np.random.Generator,
+    size_wh: tuple[int, int],
+    side: int,
+    strength: Strength,
+    box: np.ndarray,
+) -> np.ndarray:
+    """Draw a map [2, 3] that shows a hand at any place and size, all of it in the picture."""
+    long_side = log_uniform(rng, strength.hand)
+    exact = replace(strength, scale=(long_side / (box[2:] - box[:2]).max(),) * 2)
+    matrix = placement(rng, size_wh, side, exact)
+    spot = moved((box[:2] + box[2:]) / 2 * size_wh, matrix)
+    room = (1 - long_side) / 2
+    matrix[:, 2] += side * (0.5 + rng.uniform(-room, room, 2)) - spot
+    return matrix
 
 
 def flipped(matrix: np.ndarray, side: int, axis: int) -> np.ndarray:
@@ -126,43 +165,66 @@ def warp(bgr: np.ndarray, matrix: np.ndarray, onto: np.ndarray) -> np.ndarray:
 
 def augmented(
     rng: np.random.Generator,
-    bgr: np.ndarray,
-    points: np.ndarray,
-    class_index: int,
+    view: View,
     background: np.ndarray,
     flips: Flips,
     strength: Strength,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """
-    Make one training picture of `background`'s size, which is square.
+    Make one training picture of `background`'s size, which is square, with its points and class.
 
-    points: [P, 2] in 0..1; those that leave the picture come back as NaN.
+    Points that leave the picture come back as NaN.
     """
     side = background.shape[0]
-    size_wh = (bgr.shape[1], bgr.shape[0])
-    absolute = points * np.array(size_wh)
-    for _ in range(TRIES):
-        matrix = placement(rng, size_wh, side, strength)
-        spot = moved(absolute, matrix)
-        if np.all((spot >= 0) & (spot <= side) | np.isnan(spot)):
-            break
-    order = np.arange(len(points))
+    size_wh = (view.bgr.shape[1], view.bgr.shape[0])
+    points = view.points * np.array(size_wh)
+    matrix, alpha = placed(rng, view, side, strength)
+    class_index, order = view.class_index, np.arange(len(points))
     if rng.random() < strength.flip:
         matrix = flipped(matrix, side, 0)
         class_index, order = relabel(class_index, order, flips.horizontal)
     if flips.vertical is not None and rng.random() < strength.upside_down:
         matrix = flipped(matrix, side, 1)
         class_index, order = relabel(class_index, order, flips.vertical)
-    spot = moved(absolute, matrix)[order] / side
+    spot = moved(points, matrix)[order] / side
     spot[((spot < 0) | (spot > 1)).any(1)] = np.nan
-    picture = warp(bgr, matrix, background)
+    picture = warp(view.bgr, matrix, background)
+    if alpha is not None:
+        # In a light of its own, so that nothing but its shape tells it from what is around.
+        picture = recolour(rng, picture, strength.colours)
+        opacity = warp(alpha, matrix, np.zeros((side, side), np.float32))[..., None]
+        picture = (picture * opacity + background * (1 - opacity)).astype(np.uint8)
     picture = recolour(rng, picture, strength.colours)
     if rng.random() < strength.jpeg:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 60))]
         picture = cv2.imdecode(cv2.imencode('.jpg', picture, quality)[1], cv2.IMREAD_COLOR)
     if rng.random() < strength.cover:
-        picture = covered(rng, picture, spot)
+        hand = np.zeros((0, 2)) if view.box is None else view.box.reshape(2, 2).mean(0)[None]
+        shown = moved(hand * size_wh, matrix) / side
+        picture = covered(rng, picture, np.concatenate([spot, shown]))
     return picture, spot.astype(np.float32), class_index
+
+
+def placed(
+    rng: np.random.Generator, view: View, side: int, strength: Strength
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Draw the map of a picture; with the opacity of its hand where only that is to be seen."""
+    size_wh = (view.bgr.shape[1], view.bgr.shape[0])
+    kind = rng.random()
+    if view.box is not None and view.alpha is not None:
+        if kind < strength.transplant:
+            return focused(rng, size_wh, side, strength, view.box), view.alpha
+        if kind < strength.transplant + strength.close_up:
+            return focused(rng, size_wh, side, strength, view.box), None
+    keep = view.points
+    if view.box is not None:
+        keep = np.concatenate([keep, view.box.reshape(2, 2)])
+    for _ in range(TRIES):
+        matrix = placement(rng, size_wh, side, strength)
+        spot = moved(keep * np.array(size_wh), matrix)
+        if np.all((spot >= 0) & (spot <= side) | np.isnan(spot)):
+            break
+    return matrix, None
 
 
 def relabel(
@@ -185,5 +247,5 @@ def covered(rng: np.random.Generator, bgr: np.ndarray, points: np.ndarray) -> np
     left, top, right, bottom = (round(v * side) for v in (x, y, x + w, y + h))
     result = bgr.copy()
     hole = result[top:bottom, left:right]
-    hole[:] = rng.integers(0, 256, 3 if rng.random() < 0.5 else hole.shape)
+    np.copyto(hole, rng.integers(0, 256, (3,) if rng.random() < 0.5 else hole.shape, np.uint8))
     return result

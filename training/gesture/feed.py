@@ -14,7 +14,8 @@ import torch
 from tqdm import tqdm
 from training.augment import log_uniform
 from training.coco import read_bgr
-from training.gesture.augment import augmented, Flips, Strength
+from training.gesture.augment import augmented, Flips, Strength, View
+from training.gesture.cutout import hand_alpha
 from training.gesture.dataset import GestureSet, pictures_in
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # uint8 [B, S, S, 3]; classes; points
@@ -45,16 +46,25 @@ class Pictures:
         flips: Flips,
         backgrounds: Path | None = None,
         quiet: bool = False,
+        cutouts: bool = True,
     ) -> None:
         """
         Decode all files; one that cannot be read ends in a sentence.
 
         backgrounds: a folder of pictures to show around those that do not fill the square
-        (default: parts of others of the set).
+        (default: parts of others of the set). cutouts: cut out the hands that have a box.
         """
         self.set, self.size, self.flips = images, size, flips
-        bar = tqdm(images.items, desc='decode', unit='img', mininterval=2, disable=quiet)
-        self.bgr = [smaller(read_bgr(item.file), LONGEST * size) for item in bar]
+        self.bgr = [
+            smaller(read_bgr(item.file), LONGEST * size)
+            for item in tqdm(images.items, 'decode', unit='img', mininterval=2, disable=quiet)
+        ]
+        both = list(zip(images.items, self.bgr))
+        bar = tqdm(both, desc='cut out', unit='img', mininterval=2, disable=quiet or not cutouts)
+        self.alpha = [
+            hand_alpha(bgr, item.box, item.points) if cutouts and item.box is not None else None
+            for item, bgr in bar
+        ]
         files: Sequence[Path] = pictures_in(backgrounds) if backgrounds else []
         files = files[:: max(1, len(files) // MOST_BACKGROUNDS)]
         self.others = [smaller(read_bgr(file), size) for file in files]
@@ -95,9 +105,8 @@ class Pictures:
         """Make one augmented picture with its class and points."""
         item = self.set.items[index]
         background = self.background(rng, index, side)
-        bgr, points, class_index = augmented(
-            rng, self.bgr[index], item.points, item.class_index, background, self.flips, strength
-        )
+        view = View(self.bgr[index], item.class_index, item.points, item.box, self.alpha[index])
+        bgr, points, class_index = augmented(rng, view, background, self.flips, strength)
         return bgr, class_index, points
 
 

@@ -259,7 +259,7 @@ def train(
     resumes = (out / 'last.pt').is_file()
     if init is not None and not resumes:
         init_weights(model, data.labels, init)
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(device).to(memory_format=torch.channels_last)
     average = Average(model, settings.average_decay)
     state = State(model, average, make_optimizer(model, settings))
     if resumes:
@@ -267,7 +267,9 @@ def train(
         if not quiet:
             print(f'going on after epoch {state.epoch}', flush=True)
     # 2. the pictures
-    val_pictures = Pictures(val, settings.size, pictures.flips, quiet=True) if val else None
+    val_pictures = (
+        Pictures(val, settings.size, pictures.flips, quiet=True, cutouts=False) if val else None
+    )
     this = Run(pictures, state, settings, stop, quiet)
     first, before_s = state.epoch, state.spent_s
     # 3. the epochs

@@ -12,7 +12,7 @@ SIGMA_CELLS = 0.7  # width of the scores' target around a point, in cells of the
 
 
 def class_weights(images: GestureSet) -> torch.Tensor:
-    """Weight of each class: inverse to its pictures, so that all count the same; mean 1 overall."""
+    """Weigh each class inverse to its pictures, so that all count the same; the mean is 1."""
     counts = np.array(images.counts, np.float64)
     share = np.where(counts > 0, counts.sum() / np.maximum(counts, 1), 0.0)
     return torch.tensor(share / max(1, (counts > 0).sum()), dtype=torch.float32)

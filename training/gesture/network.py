@@ -33,7 +33,7 @@ DOWNLOAD_TIMEOUT_S = 20.0
 MEAN_RGB, STD_RGB = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
-class GestureNet(ResNet):
+class GestureNet(ResNet):  # type: ignore[valid-type,misc]
     """
     ResNet-18 for C classes or P points.
 
@@ -53,12 +53,10 @@ class GestureNet(ResNet):
             self.layer2 = self._make_layer(BasicBlock, 2 * width, 2, stride=2)
             self.layer3 = self._make_layer(BasicBlock, 4 * width, 2, stride=2)
             self.layer4 = self._make_layer(BasicBlock, 8 * width, 2, stride=2)
+        self.fc: nn.Module = nn.Linear(8 * width, count)
         if task == REGRESSION:
             self.fc = nn.Conv2d(8 * width, 3 * count, 1)
             nn.init.normal_(self.fc.weight, std=0.01)
-            nn.init.zeros_(self.fc.bias)
-        else:
-            self.fc = nn.Linear(8 * width, count)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Everything before the last layer: [B, 512] for classes, the map [B, 512, h, w] else."""
@@ -130,7 +128,7 @@ def make_network(
 
 
 def imagenet_weights() -> Mapping[str, torch.Tensor] | None:
-    """Return torchvision's weights of ResNet-18, or None with a notice where they cannot be had."""
+    """Return torchvision's weights, or None with a notice where they cannot be had."""
     before_s = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
     try:

@@ -40,7 +40,7 @@ def groups_of(items: tuple[GestureItem, ...], burst: int = BURST) -> list[str]:
 
 
 def folds_of(images: GestureSet, folds: int, burst: int = BURST, seed: int = 0) -> np.ndarray:
-    """Number of the fold, 0..folds-1, of each picture; classes are spread evenly."""
+    """Give each picture the number of its fold, 0..folds-1; classes are spread evenly."""
     groups = groups_of(images.items, burst)
     of_class: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for i, (item, group) in enumerate(zip(images.items, groups)):
