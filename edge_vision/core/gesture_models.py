@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 import logging
 import threading
-from typing import Dict, List, Sequence
+from typing import Callable, Dict, List, Sequence
 
 from edge_vision.core.errors import UserError
 from edge_vision.core.gesture import (
@@ -30,12 +30,15 @@ class GestureModels:
     `at_work` may be called in any thread; changes exclude each other.
     """
 
-    def __init__(self, names: Dict[str, str], providers: Sequence[str], threads: int):
+    def __init__(self, names: Dict[str, str], providers: Sequence[str], threads: int,
+                 tell: Callable[[str], None] = log.info):
         """
         Load what `names` tells, '' being none; UserError where one cannot be.
 
         A shipped model that is not there is told in the log, and loaded when it comes.
+        tell(sentence) hears of each model that is put to work.
         """
+        self._say = tell
         self._changing = threading.Lock()
         self._slots = {task_name: ModelSlot(find_gesture, partial(
             load_gesture, task=task, providers=providers, threads=threads))
@@ -52,7 +55,7 @@ class GestureModels:
     def _tell(self, name: str) -> None:
         model = self._slots[name].model
         if model is not None:
-            log.info('%s %s on %s: %s', name, model.path, model.provider, ', '.join(model.labels))
+            self._say(f'{name} {model.path} on {model.provider}: {", ".join(model.labels)}')
 
     def at_work(self) -> Dict[str, GestureModel]:
         """Give the models that are there."""

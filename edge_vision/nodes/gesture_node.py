@@ -59,7 +59,8 @@ class GestureNode(EdgeNode):
         self._gesture = self.sender(channels.GESTURE)
         self._event = self.sender(channels.GESTURE_EVENT)
         self._fingertip = self.sender(channels.FINGERTIP)
-        self._models = GestureModels(_names(p), p.providers, p.threads)
+        self._models = GestureModels(_names(p), p.providers, p.threads,
+                                     lambda sentence: self.get_logger().info(sentence))
         self._worker = Worker('gesture', self._look_at, self.complain)
         self._loader = Worker('gesture_load', lambda _: self._begin_anew(self._models.look()),
                               self.complain)

@@ -10,9 +10,12 @@ import threading
 import time
 from urllib.request import urlopen
 
+import cv2
 from edge_vision.nodes import qos
+from gesture_files import coloured, LABELS, save_classifier, save_pointer
 import pytest
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 from support import children_of, http, left_behind, MjpegCamera, parts_of, running, wait_for
 from vision_msgs.msg import Detection2DArray
 
@@ -80,6 +83,48 @@ def test_a_part_may_run_elsewhere(ears):
         answer = http(url + '/api/camera', {'enabled': False})
         assert (answer.status, answer.json['message']) == (200, 'camera is paused')
         wait_for(lambda: status()['camera']['enabled'] is False, 'the page says so')
+
+
+@pytest.fixture(scope='module')
+def thumbs(tmp_path_factory):
+    """Give the parameters with which the camera shows thumbs, up and down in turn."""
+    folder = tmp_path_factory.mktemp('thumbs')
+    for number in range(60):
+        name = 'thumb_up' if number < 30 else 'thumb_down'
+        cv2.imwrite(str(folder / f'{number:02}.png'), coloured(name, (160, 120)))
+    return dict(LIGHT, camera__source=str(folder), camera__fps=20.0, gesture__rate_hz=20.0,
+                gesture__model=save_classifier(folder / 'gesture.onnx'),
+                gesture__fingertip_model=save_pointer(folder / 'fingertip.onnx'))
+
+
+def test_a_gesture_is_told_shown_and_spoken(thumbs, ears):
+    with running('nano', **dict(thumbs, speech__cooldown_s=0.0)) as program, \
+            ears.hearing(String, '/gesture/event', qos.EVENT) as events, \
+            ears.hearing(String, '/spoken', qos.EVENT) as spoken:
+        url = program.url
+        for heard, wanted in ((events, {'thumb_up', 'thumb_down'}),
+                              (spoken, {'Thumbs up.', 'Thumbs down.'})):
+            ears.until(lambda heard=heard, wanted=wanted: wanted <= {m.data for m in heard},
+                       f'{wanted}', detail=lambda: program.output)
+        told = [event.data for event in events]
+        assert all(a != b for a, b in zip(told, told[1:])), 'only changes are told'
+        assert set(told) <= set(LABELS)
+        status = http(url + '/api/status').json
+        assert status['gesture']['label'] in LABELS and status['gesture']['score'] > 0.9
+        assert {one['class'] for one in status['gestures']['scores']} == set(LABELS)
+        tip = status['gestures']['fingertip']  # x is the share of blue, y that of green
+        assert tip['x'] / 160 == pytest.approx(20 / 255, abs=0.01)
+        assert min(abs(tip['y'] / 120 - share / 255) for share in (20, 250)) < 0.01
+        ears.health('/gesture', lambda s: s['level'] == 'ok' and float(s['fps']) > 0)
+        assert ears.node.count_subscribers('/image_raw') == 0, 'frames are handed over'
+
+
+def test_the_gesture_node_can_be_left_out(thumbs, ears):
+    with running('nano', '--without', 'gesture', **thumbs) as program:
+        wait_for(lambda: http(program.url + '/api/status').json['detector']['fps'], 'detections')
+        state = http(program.url + '/api/status').json
+        assert not state['gestures']['alive'] and state['gesture']['label'] == ''
+        assert 'gesture' not in ears.node.get_node_names()
 
 
 @pytest.mark.parametrize('program, parameters, ready, number', [
