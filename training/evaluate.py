@@ -30,6 +30,7 @@ from training.score import average_precision, coco_results, SIZES
 
 TIMED_IMAGES = 64  # pictures on which the time is taken
 WARM_UP = 5  # calls before the clock counts
+LEAST_SCORE, LEAST_IOU, MOST = 0.01, 0.6, 300  # what counts for AP, unless told otherwise
 SIZE_EDGES = (
     0.0,
     32.0**2,
@@ -63,6 +64,26 @@ def rows_of(detections: Detections, index_of: dict[str, int]) -> np.ndarray:
     )
     rows = np.concatenate([detections.xyxy, detections.scores[:, None], index[:, None]], 1)
     return rows[index >= 0]
+
+
+def boxes_of(found: list[np.ndarray], images: ImageSet) -> list[dict]:
+    """Turn each picture's rows into the entries of a COCO results file."""
+    return [
+        entry
+        for item, rows in zip(images.items, found)
+        for entry in coco_results(item.image_id, images.category_ids, rows)
+    ]
+
+
+def ap_of(detector, images: ImageSet) -> dict[str, float]:
+    """Average precision of a detector, whose thresholds are widened for it."""
+    usual = detector.options
+    detector.options = replace(
+        usual, score_threshold=LEAST_SCORE, iou_threshold=LEAST_IOU, max_detections=MOST
+    )
+    found = detect_all(detector, images, quiet=True)
+    detector.options = usual
+    return average_precision(images, boxes_of(found, images), MOST)
 
 
 def time_ms(detectors: list, images: ImageSet) -> list[float]:
@@ -145,13 +166,13 @@ def main() -> None:
     parser.add_argument('--images', type=Path, help='its image folder (default: X/ beside X.json)')
     parser.add_argument('--json', action='store_true', help='print nothing but the JSON line')
     parser.add_argument(
-        '--score-threshold', type=float, default=0.01, help='for AP (default: %(default)s)'
+        '--score-threshold', type=float, default=LEAST_SCORE, help='for AP (default: %(default)s)'
     )
     parser.add_argument(
-        '--iou-threshold', type=float, default=0.6, help='for AP (default: %(default)s)'
+        '--iou-threshold', type=float, default=LEAST_IOU, help='for AP (default: %(default)s)'
     )
     parser.add_argument(
-        '--max-detections', type=int, default=300, help='for AP (default: %(default)s)'
+        '--max-detections', type=int, default=MOST, help='for AP (default: %(default)s)'
     )
     parser.add_argument(
         '--look-score',
@@ -176,11 +197,7 @@ def main() -> None:
         max_detections=args.max_detections,
     )
     found = detect_all(detector, images, args.json)
-    results = [
-        entry
-        for item, rows in zip(images.items, found)
-        for entry in coco_results(item.image_id, images.category_ids, rows)
-    ]
+    results = boxes_of(found, images)
     precision = average_precision(images, results, args.max_detections)
     detector.options = usual
     others = [load_detector(args.against, usual)] if args.against else []

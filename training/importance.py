@@ -27,13 +27,8 @@ def convs_of(model: Detector) -> dict[str, Conv]:
 
 
 def normalised(values: np.ndarray) -> np.ndarray:
-    """
-    Divide a layer's numbers by their root mean square.
-
-    Molchanov et al. 2017 (section 2.2) divide by the root of the sum, which makes a wide layer's
-    channels look worthless beside a narrow one's.
-    """
-    return values / max(float(np.sqrt((values**2).mean())), 1e-12)
+    """Divide a layer's numbers by the root of the sum of their squares (Molchanov et al. 2017)."""
+    return values / max(float(np.sqrt((values**2).sum())), 1e-12)
 
 
 def magnitude(model: Detector) -> Importance:

@@ -30,6 +30,7 @@ from training.predict import evaluate_network
 from training.schedule import picture_size, Settings
 from training.soft import read_soft, with_soft
 from training.surgery import choose, parameters, remove, STEP
+from training.teacher import Teacher
 from training.train_detector import train
 
 TAYLOR_BATCHES = 20  # batches on which gradients are taken
@@ -91,8 +92,9 @@ def finetune(folder: Path, images: ImageSet, args: argparse.Namespace, pruned: d
         workers=args.workers,
         batch=args.batch,
     )
+    teacher = Teacher(args.teacher, images.labels, args.threads) if args.teacher else None
     file = folder / 'pruned.pt'
-    train(images, None, settings, pruned['widths'], folder, file, args.device)
+    train(images, None, settings, pruned['widths'], folder, file, args.device, teacher)
     return load_checkpoint(folder / 'last.pt')
 
 
@@ -161,6 +163,7 @@ def parse() -> argparse.Namespace:
     add('--images', type=Path, help='its image folder (default: X/ beside X.json)')
     add('--val', type=Path, help='COCO file to measure AP on')
     add('--soft', type=Path, help='soft boxes, as for train_detector')
+    add('--teacher', type=Path, help='a YOLOX file, as for train_detector')
     add('--criterion', choices=CRITERIA, default='taylor', help='(default: %(default)s)')
     add('--ratio', type=float, default=0.4, help='share of parameters to go (default: 0.4)')
     add('--iterations', type=int, default=4, help='rounds (default: %(default)s)')

@@ -19,7 +19,7 @@ import json
 from pathlib import Path
 import tempfile
 
-from edge_vision.core.detector import load_detector, Options
+from edge_vision.core.detector import load_detector
 from edge_vision.core.errors import UserError
 from edge_vision.core.letterbox import letterbox
 import numpy as np
@@ -35,11 +35,9 @@ from onnxruntime.quantization import (
 from tqdm import tqdm
 from training.coco import ImageSet, read_bgr, read_coco
 from training.errors import run
-from training.evaluate import detect_all
-from training.score import average_precision, coco_results
+from training.evaluate import ap_of
 
 QUANTIZED = ('Conv', 'Concat', 'MaxPool', 'Resize')  # Relu goes into the Conv before it
-LEAST_SCORE, MOST = 0.01, 300  # of the boxes that count for AP
 
 
 class Calibration(CalibrationDataReader):
@@ -147,14 +145,7 @@ def ap50_of(model: onnx.ModelProto, val: ImageSet) -> float:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'model.onnx'
         onnx.save(model, file)
-        options = Options(score_threshold=LEAST_SCORE, iou_threshold=0.6, max_detections=MOST)
-        found = detect_all(load_detector(str(file), options), val, quiet=True)
-    results = [
-        entry
-        for item, rows in zip(val.items, found)
-        for entry in coco_results(item.image_id, val.category_ids, rows)
-    ]
-    return average_precision(val, results, MOST)['ap50']
+        return ap_of(load_detector(str(file)), val)['ap50']
 
 
 def int8_within(

@@ -26,6 +26,7 @@ class Settings:
     final: float = 0.15  # share of the run, at its end, with mild augmentation at full size
     average_decay: float = 0.998
     clip: float = 10.0  # greatest norm of the gradient
+    teach: float = 1.0  # weight of what a --teacher says, beside the labels
     shares: str = ''  # such as 'a_=0.4,b_=2': how often names that begin so are shown
     seed: int = 0
     val_every: int = 2  # epochs between evaluations

@@ -39,6 +39,7 @@ from training.network import BASE_WIDTHS, cells, Detector, Widths
 from training.predict import evaluate_network, to_input
 from training.schedule import learning_rate, parse_shares, picture_size, Settings, share_done
 from training.soft import read_soft, with_soft
+from training.teacher import Pupil, Teacher
 
 SETTLE_BATCHES = 16  # batches on which the averaged network's batch norm is measured
 
@@ -54,9 +55,11 @@ class State:
     step: int = 0
     spent_s: float = 0.0
     history: list[dict] = field(default_factory=list)
+    teacher: Teacher | None = None
+    pupil: Pupil | None = None
 
 
-def make_optimizer(model: Detector, settings: Settings) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019); only convolution kernels decay."""
     kernels = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
@@ -75,6 +78,13 @@ def new_state(settings: Settings, widths: Widths, classes: int, device: torch.de
     return State(model, Average(model, settings.average_decay), make_optimizer(model, settings))
 
 
+def go_to_school(state: State, teacher: Teacher, settings: Settings) -> None:
+    """Let the network learn from a teacher too."""
+    device = next(state.model.parameters()).device
+    state.teacher, state.pupil = teacher, Pupil(state.model, teacher.channels).to(device)
+    state.optimizer = make_optimizer(nn.ModuleList([state.model, state.pupil]), settings)
+
+
 def restore(state: State, file: Path, labels: tuple[str, ...]) -> None:
     """Go back to where last.pt was written."""
     saved = load_checkpoint(file)
@@ -82,6 +92,10 @@ def restore(state: State, file: Path, labels: tuple[str, ...]) -> None:
         raise UserError(f'{file} is of another network or other classes; choose another --out.')
     state.model.load_state_dict(saved['model'])
     state.average.model.load_state_dict(saved['average'])
+    if (state.pupil is None) != ('pupil' not in saved):
+        raise UserError(f'{file} was trained {"without" if state.pupil else "with"} --teacher.')
+    if state.pupil is not None:
+        state.pupil.load_state_dict(saved['pupil'])
     state.optimizer.load_state_dict(saved['optimizer'])
     state.average.steps = state.step = saved['step']
     state.epoch, state.spent_s, state.history = saved['epoch'], saved['spent_s'], saved['history']
@@ -106,7 +120,10 @@ def save(state: State, out: Path, settings: Settings, labels: tuple[str, ...]) -
         row.get('ap50', 0.0) for row in state.history
     ):
         save_checkpoint(out / 'best.pt', network)
-    save_checkpoint(out / 'last.pt', {**network, 'optimizer': state.optimizer.state_dict()})
+    more = {'optimizer': state.optimizer.state_dict()}
+    if state.pupil is not None:
+        more['pupil'] = state.pupil.state_dict()
+    save_checkpoint(out / 'last.pt', {**network, **more})
 
 
 def train_epoch(
@@ -115,7 +132,7 @@ def train_epoch(
     """Train for one epoch; return the last learning rate and the mean losses."""
     state.model.train()
     device = next(state.model.parameters()).device
-    sums = {'class': 0.0, 'box': 0.0}
+    sums: dict[str, float] = {}
     places: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     bar = tqdm(loader, desc=f'epoch {state.epoch + 1}', unit='batch', mininterval=5)
     for i, (bgr, labels) in enumerate(bar):
@@ -131,6 +148,11 @@ def train_epoch(
             raw = state.model(to_input(bgr.to(device)))
         rows = [r.to(device) for r in labels]
         loss, parts = detection_loss(raw.float(), *places[side], rows, LossSettings())
+        if state.teacher is not None and state.pupil is not None:
+            lesson = state.teacher.look(bgr)
+            taught = state.pupil.loss(raw.float(), lesson, *places[side], LossSettings())
+            loss = loss + settings.teach * sum(taught.values())
+            parts.update({f'teacher_{k}': float(v.detach()) for k, v in taught.items()})
         if not math.isfinite(float(loss.detach())):
             raise UserError(
                 f'The loss is {float(loss.detach())} in epoch {state.epoch + 1}, batch {i + 1}'
@@ -142,7 +164,7 @@ def train_epoch(
         state.optimizer.step()
         state.average.update(state.model)
         state.step += 1
-        sums = {k: v + parts[k] for k, v in sums.items()}
+        sums = {k: v + sums.get(k, 0.0) for k, v in parts.items()}
         bar.set_postfix({k: f'{v / (i + 1):.3f}' for k, v in sums.items()}, refresh=False)
     state.epoch += 1
     return {'lr': rate, **{k: v / len(loader) for k, v in sums.items()}}
@@ -166,18 +188,22 @@ def train(
     out: Path,
     init: Path | None = None,
     device: str = 'cpu',
+    teacher: Teacher | None = None,
 ) -> Path:
     """Train in `out`, going on from its last.pt where there is one; return best.pt's path."""
     cv2.setNumThreads(0)  # a worker forked from a process with OpenCV's threads would hang
     out.mkdir(parents=True, exist_ok=True)
     # 1. the network
     state = new_state(settings, widths, len(images.labels), torch.device(device))
-    if (out / 'last.pt').is_file():
-        restore(state, out / 'last.pt', images.labels)
-        print(f'going on after epoch {state.epoch}')
-    elif init is not None:
+    again = (out / 'last.pt').is_file()
+    if init is not None and not again:
         init_weights(state.model, load_checkpoint(init), init)
         state.average = Average(state.model, settings.average_decay)
+    if teacher is not None:  # after the average, which must not be taught
+        go_to_school(state, teacher, settings)
+    if again:
+        restore(state, out / 'last.pt', images.labels)
+        print(f'going on after epoch {state.epoch}')
     # 2. the pictures
     pictures = Pictures(images.items, 2 * settings.size, parse_shares(settings.shares))
     # 3. the epochs
@@ -238,6 +264,7 @@ def parse() -> argparse.Namespace:
         help="a stronger detector's boxes on the training images, as a COCO results file"
         ' (`evaluate --results` writes one): distillation',
     )
+    add('--teacher', type=Path, help='a YOLOX file that looks at each training picture too')
     add('--widths', type=Path, help='JSON table of widths (default: that of --init or network.py)')
     add('--out', type=Path, default=Path('runs/detector'), help='(default: %(default)s)')
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -262,7 +289,9 @@ def main() -> None:
         widths = json.loads(args.widths.read_text(encoding='utf-8'))
     elif args.init:
         widths = load_checkpoint(args.init)['widths']
-    print(f'{train(images, val, settings, widths, args.out, args.init, args.device)} is the best')
+    teacher = Teacher(args.teacher, images.labels, args.threads) if args.teacher else None
+    best = train(images, val, settings, widths, args.out, args.init, args.device, teacher)
+    print(f'{best} is the best')
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ from training.average import settle_batch_norm
 from training.checkpoint import averaged_model, load_checkpoint, save_checkpoint
 from training.importance import at_random, convs_of, magnitude, mean_effect, normalised, taylor
 from training.network import BASE_WIDTHS, Detector, widths_of
-from training.surgery import choose, parameters, remove
+from training.surgery import choose, group_size, parameters, remove
 
 WIDTHS = {name: [16] * len(row) for name, row in BASE_WIDTHS.items()}
 
@@ -35,8 +35,8 @@ def model():
     return model.eval()
 
 
-def test_normalised_by_the_root_mean_square():
-    assert normalised(np.array([3.0, 4.0])) == pytest.approx(np.array([3, 4]) / np.sqrt(12.5))
+def test_normalised_by_the_root_of_the_sum_of_squares():
+    assert normalised(np.array([3.0, 4.0])).tolist() == [0.6, 0.8]
     assert normalised(np.zeros(2)).tolist() == [0, 0]
 
 
@@ -92,6 +92,13 @@ def test_the_least_important_go_first(model):
     ranks = {name: np.full(16, 1.0) for name in convs_of(model)}
     ranks['up8.out'][4:12] = 0.1
     assert choose(model, ranks, parameters(model) - 1) == {'up8.out': list(range(4, 12))}
+
+
+@pytest.mark.parametrize(
+    ('left', 'size'), [(8, 0), (12, 4), (16, 8), (24, 8), (32, 8), (40, 8), (48, 16), (50, 2)]
+)
+def test_groups_keep_to_what_processors_multiply_at_once(left, size):
+    assert group_size(left) == size
 
 
 def test_what_leaves_no_channel_is_refused(model):
