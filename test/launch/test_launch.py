@@ -14,9 +14,9 @@ import yaml
 pytest.importorskip('launch_ros.actions', reason='launch_ros is not installed (ROS 2 has it)')
 
 ONE = ('nano',)
-FOUR = ('camera_node', 'detector_node', 'speech_node', 'overlay_node')
+ALL = ('camera_node', 'detector_node', 'gesture_node', 'speech_node', 'overlay_node')
 ARGUMENTS = {'source', 'model', 'port', 'params_file', 'namespace', 'composed', 'use_camera',
-             'use_overlay', 'use_speech'}
+             'use_gesture', 'use_overlay', 'use_speech', 'gesture_model', 'fingertip_model'}
 
 
 def shared_file(name):
@@ -51,11 +51,12 @@ def test_the_arguments_are_declared_with_descriptions():
 @pytest.mark.parametrize('arguments, names', [
     ({}, ONE),
     ({'composed': 'true'}, ONE),
-    ({'composed': 'False'}, FOUR),
-    ({'composed': 'false', 'use_camera': 'false'}, FOUR[1:]),
-    ({'composed': 'false', 'use_overlay': 'false'}, FOUR[:3]),
-    ({'composed': 'false', 'use_overlay': 'false', 'use_speech': 'false'}, FOUR[:2]),
-    ({'composed': 'false', 'use_camera': 'false', 'use_overlay': 'false'}, FOUR[1:3]),
+    ({'composed': 'False'}, ALL),
+    ({'composed': 'false', 'use_camera': 'false'}, ALL[1:]),
+    ({'composed': 'false', 'use_overlay': 'false'}, ALL[:4]),
+    ({'composed': 'false', 'use_gesture': 'false'}, ALL[:2] + ALL[3:]),
+    ({'composed': 'false', 'use_overlay': 'false', 'use_speech': 'false'}, ALL[:3]),
+    ({'composed': 'false', 'use_camera': 'false', 'use_overlay': 'false'}, ALL[1:4]),
 ], ids=str)
 def test_the_processes_and_a_clean_end(tmp_path, arguments, names):
     with Launched(tmp_path, arguments, stand_in=True) as launch:
@@ -69,6 +70,7 @@ def test_the_processes_and_a_clean_end(tmp_path, arguments, names):
     ({}, []),
     ({'use_camera': 'false'}, ['--without', 'camera']),
     ({'use_overlay': '0'}, ['--without', 'overlay']),
+    ({'use_gesture': 'false'}, ['--without', 'gesture']),
     ({'use_speech': 'false'}, ['--without', 'speech']),
     ({'use_camera': 'false', 'use_overlay': 'false'}, ['--without', 'camera', 'overlay']),
 ], ids=str)
@@ -87,13 +89,15 @@ def test_nano_is_told_what_runs_elsewhere(tmp_path, arguments, without):
      {'/camera': {'source': 'rtsp://u:p@10.0.0.1/a?b=1&c=#2'}}),
     ({'source': '/images/*.jpg', 'model': 'hog', 'namespace': 'robot1'},
      {'/robot1/camera': {'source': '/images/*.jpg'}, '/robot1/detector': {'model': 'hog'}}),
+    ({'gesture_model': 'my hand.onnx', 'fingertip_model': '/a/b.onnx'},
+     {'/gesture': {'model': 'my hand.onnx', 'fingertip_model': '/a/b.onnx'}}),
 ], ids=str)
 @pytest.mark.parametrize('composed', ['true', 'false'])
 def test_arguments_become_parameters_that_win_over_the_file(tmp_path, composed, arguments,
                                                             wanted):
     arguments = dict(arguments, composed=composed, params_file='/some/my nano.yaml')
     with Launched(tmp_path, arguments, stand_in=True) as launch:
-        told = launch.started(*(ONE if composed == 'true' else FOUR))
+        told = launch.started(*(ONE if composed == 'true' else ALL))
     for one in told.values():
         first, last = parameter_files(one['words'])
         assert first == '/some/my nano.yaml'
@@ -110,7 +114,7 @@ def test_without_arguments_the_file_alone_counts(tmp_path):
 @pytest.mark.parametrize('given, wanted', [('', '__ns:=/'), ('robot1', '__ns:=/robot1')])
 def test_the_namespace_counts_for_all_nodes(tmp_path, given, wanted):
     with Launched(tmp_path, {'namespace': given, 'composed': 'false'}, stand_in=True) as launch:
-        for told in launch.started(*FOUR).values():
+        for told in launch.started(*ALL).values():
             assert wanted in told['words']
 
 
@@ -139,7 +143,7 @@ def test_what_goes_wrong_ends_the_launch_with_exit_code_1(tmp_path, arguments, c
 
 def test_a_process_that_was_killed_comes_back(tmp_path):
     with Launched(tmp_path, {'composed': 'false'}, stand_in=True) as launch:
-        first = launch.started(*FOUR)['camera_node']['pid']
+        first = launch.started(*ALL)['camera_node']['pid']
         (tmp_path / 'camera_node').unlink()
         os.kill(first, signal.SIGKILL)
         wait_for((tmp_path / 'camera_node').exists, 'the camera node comes back')
@@ -155,7 +159,7 @@ def test_the_whole_system_in_a_namespace_shows_a_file_with_spaces(tmp_path, port
     folder.mkdir()
     cv2.imwrite(str(folder / 'grey.png'), np.full((120, 160, 3), 90, np.uint8))
     arguments = {'source': str(folder), 'model': 'hog', 'port': str(port), 'composed': composed,
-                 'namespace': 'robot1'}
+                 'namespace': 'robot1', 'use_gesture': 'false'}
     with Launched(tmp_path, arguments) as launch:
         launch.says(f'the page is at http://127.0.0.1:{port}/')
         wait_for(lambda: http(f'http://127.0.0.1:{port}/api/status').json['detector']['fps'],
@@ -166,6 +170,25 @@ def test_the_whole_system_in_a_namespace_shows_a_file_with_spaces(tmp_path, port
         assert launch.interrupted() == 0
         assert time.monotonic() - started_s < 5
         assert 'Traceback' not in launch.output
+        assert not launch.others()
+
+
+@pytest.mark.parametrize('composed', ['true', 'false'])
+def test_the_gesture_node_looks_with_the_models_that_are_given(tmp_path, port, composed):
+    pytest.importorskip('onnx', reason='the models are made with onnx')
+    from gesture_files import save_classifier, save_pointer
+    gesture = save_classifier(tmp_path / "it's mine.onnx")
+    arguments = {'gesture_model': gesture, 'model': 'hog', 'port': str(port), 'namespace': 'one',
+                 'fingertip_model': save_pointer(tmp_path / 'tip.onnx'), 'composed': composed,
+                 'use_speech': 'false'}
+    with Launched(tmp_path, arguments) as launch:
+        launch.says(f'the page is at http://127.0.0.1:{port}/')
+        status = wait_for(
+            lambda: (s := http(f'http://127.0.0.1:{port}/api/status').json)['gestures'][
+                'fps'] and s, 'pictures are looked at', detail=lambda: launch.output)
+        assert status['gestures']['model'] == gesture and status['gesture']['label']
+        assert status['gestures']['fingertip']
+        assert launch.interrupted() == 0
         assert not launch.others()
 
 
