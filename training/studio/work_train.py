@@ -1,0 +1,261 @@
+"""A training: from a job to best.pt and model.onnx in the run's folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+from edge_vision.core.errors import UserError
+from edge_vision.core.gesture import GestureModel
+import numpy as np
+import torch
+from training.gesture.augment import Flips, make_flips, Strength
+from training.gesture.checkpoint import load_checkpoint
+from training.gesture.dataset import GestureItem, GestureSet
+from training.gesture.export import write_model
+from training.gesture.feed import Pictures
+from training.gesture.fit import best_row
+from training.gesture.fit import train as train_whole
+from training.gesture.network import (
+    CLASSIFICATION,
+    GestureNet,
+    load_backbone,
+    make_network,
+    REGRESSION,
+)
+from training.gesture.settings import Settings
+from training.gesture.split import split
+from training.gesture.start import read_model_weights
+from training.studio.features import FeatureStore, views_of
+from training.studio.files import write_json
+from training.studio.head import Sample, train_head
+from training.studio.layout import CLASSIFICATION as CLASSES
+from training.studio.plan import HELD_BACK, pictures_of
+from training.studio.project import Project
+from training.studio.report import Report, Stop, Stopped
+from training.studio.work_check import project_of
+
+GENTLE = 0.3  # rate of a backbone that has learned before, as a share of the last layer's
+NO_IMAGENET = (
+    'The ImageNet weights cannot be had here (they come over the network, once); start'
+    ' from the shipped net, from an earlier model or from nothing.'
+)
+
+
+class NotMirrored(Pictures):
+    """Pictures whose left and right mean something."""
+
+    def sample(self, rng: np.random.Generator, index: int, side: int, strength: Strength):
+        """Make one augmented picture, never mirrored."""
+        return super().sample(rng, index, side, replace(strength, flip=0.0))
+
+
+def gesture_set(project: Project, sets: list[str], labels: tuple[str, ...] = ()) -> GestureSet:
+    """Give the labelled pictures of data sets as train_gesture reads them."""
+    rows = pictures_of(project, sets)
+    files = [project.path_of(row['set'], row['file']) for row in rows]
+    if project.kind == CLASSES:
+        names = labels or tuple(sorted({row['label'] for row in rows}))
+        none = np.zeros((0, 2), np.float32)
+        items = [
+            GestureItem(file, names.index(row['label']), none)
+            for file, row in zip(files, rows)
+            if row['label'] in names
+        ]
+        return GestureSet(CLASSIFICATION, names, tuple(items))
+    names = tuple(project.layout.points)
+    points = [np.array([row['points'][n] for n in names], np.float32) for row in rows]
+    return GestureSet(
+        REGRESSION, names, tuple(GestureItem(file, -1, own) for file, own in zip(files, points))
+    )
+
+
+def pairs_of(labels: tuple[str, ...]) -> str:
+    """Pair labels that differ in left and right only: a mirror makes one of the other."""
+    pairs = []
+    for name in labels:
+        other = name.lower().replace('left', 'right')
+        match = next((n for n in labels if n.lower() == other and n != name), None)
+        if 'left' in name.lower() and match:
+            pairs.append(f'{name}={match}')
+    return ','.join(pairs)
+
+
+def divided(project: Project, job: dict[str, Any]) -> tuple[GestureSet, GestureSet]:
+    """Give what is trained on and what is checked on."""
+    data = gesture_set(project, job['sets'])
+    if job['check']:
+        val = gesture_set(project, [job['check']], data.labels)
+        if not val.items:
+            raise UserError(f"The data set '{job['check']}' has no picture of these labels.")
+        return data, val
+    return split(data, HELD_BACK)
+
+
+def start_network(task: str, count: int, labels: tuple[str, ...], job: dict[str, Any]):
+    """Make the network with the weights to start from; gives it with the size of its pictures."""
+    if not job['start_file']:
+        model = make_network(task, count, job['start'], job['width'])
+        if job['start'] == 'imagenet' and not model.pretrained:
+            raise UserError(NO_IMAGENET)
+        return model, job['size']
+    file = Path(job['start_file'])
+    other = GestureModel(str(file))
+    weights = read_model_weights(file)
+    if 'conv1.weight' not in weights:
+        raise UserError(f'{file.name} holds no ResNet-18 of ours; another start would do.')
+    model = make_network(task, count, 'none', weights['conv1.weight'].shape[0])
+    load_backbone(model, weights, file.name)
+    if other.task == task and other.labels == labels:
+        last = {k: weights[f'fc.{k}'] for k in model.fc.state_dict() if f'fc.{k}' in weights}
+        if len(last) == len(model.fc.state_dict()):
+            model.fc.load_state_dict(last)
+    return model, other.input_wh[0]
+
+
+def train(folder: Path, job: dict[str, Any], report: Report, stop: Stop) -> None:
+    """Train as the job says, going on where an earlier part of it was kept."""
+    cv2.setNumThreads(1)
+    report.say('reading the pictures')
+    project = project_of(folder)
+    data, val = divided(project, job)
+    counts = dict(zip(data.labels, (data.part(np.arange(len(data.items)))).counts))
+    report.say(
+        'reading the pictures',
+        labels=list(data.labels),
+        task=data.task,
+        counts={k: int(v) + int(h) for (k, v), h in zip(counts.items(), val.counts)},
+    )
+    write_json(
+        folder / 'held.json',
+        [] if job['check'] else [found_at(project, item.file, job['sets']) for item in val.items],
+    )
+    flips = make_flips(data.labels, pairs_of(data.labels))
+    model, size = start_network(data.task, len(data.labels), data.labels, job)
+    settings = Settings(
+        epochs=job['epochs'],
+        lr=job['rate'],
+        size=size,
+        width=model.width,
+        start_size=min(128, size),
+        val_every=1,
+        backbone_lr=GENTLE if model.pretrained else 1.0,
+    )
+    learn = learn_head if job['head_only'] else learn_all
+    if not learn(folder, model, data, val, settings, flips, job, report, stop):
+        raise Stopped('Stopped; go on takes it up here.')
+    report.say('writing the model', done=1.0, left_s=None)
+    state = load_checkpoint(folder / 'best.pt')
+    part = folder / 'model.part'
+    write_model(state, part)
+    part.replace(folder / 'model.onnx')
+    best = best_row(state['history']) or {}
+    score = {k: best[k] for k in ('accuracy', 'error_px', 'within_20_px') if k in best}
+    report.end('done', 'trained', score={**score, 'pictures': len(val.items)})
+
+
+def found_at(project: Project, file: Path, sets: list[str]) -> tuple[str, str]:
+    """Name a file by data set and place in it."""
+    for name in sets:
+        if file.is_relative_to(project.place_of(name)):
+            return name, file.relative_to(project.place_of(name)).as_posix()
+    return '', file.name
+
+
+def row_teller(report: Report, whole: bool):
+    """Give what tells an epoch to the page."""
+
+    def tell(row: dict) -> None:
+        row = {k: v for k, v in row.items() if not isinstance(v, float) or math.isfinite(v)}
+        shown = ('epoch', 'loss', 'accuracy', 'error_px', 'within_20_px', 'log_loss')
+        report.state.update(
+            done=row['done'], left_s=row.get('left_s'), sentence=f'epoch {row["epoch"]}'
+        )
+        report.row({k: row[k] for k in shown if k in row})
+
+    return tell
+
+
+def learn_head(
+    folder: Path,
+    model: GestureNet,
+    data: GestureSet,
+    val: GestureSet,
+    settings: Settings,
+    flips: Flips,
+    job: dict[str, Any],
+    report: Report,
+    stop: Stop,
+) -> bool:
+    """Train the last layer on kept features."""
+    store = FeatureStore(folder.parents[1] / 'features', model, settings.size, job['mirror'])
+    total = len(data.items) + len(val.items)
+
+    def progress(before: int):
+        def tell(done: int) -> None:
+            if stop.is_set():
+                raise Stopped('Stopped; go on takes it up here.')
+            report.progress(
+                f'looking at picture {before + done + 1} of {total}', (before + done) / total
+            )
+
+        return tell
+
+    views = store.views(data, flips, views_of(len(data.items)), progress(0))
+    plain = store.views(val, flips, 1, progress(len(data.items)))
+    sample = Sample(data, views, flips, job['mirror'])
+    return train_head(
+        model,
+        sample,
+        Sample(val, plain, flips, False),
+        settings,
+        folder,
+        row_teller(report, False),
+        stop,
+    )
+
+
+def learn_all(
+    folder: Path,
+    model: GestureNet,
+    data: GestureSet,
+    val: GestureSet,
+    settings: Settings,
+    flips: Flips,
+    job: dict[str, Any],
+    report: Report,
+    stop: Stop,
+) -> bool:
+    """Train all layers, as train_gesture does."""
+    report.say('decoding the pictures')
+    kind = Pictures if job['mirror'] else NotMirrored
+    pictures = kind(data, settings.size, flips, quiet=True)
+    start = folder / 'start.pt'
+    if not (folder / 'last.pt').is_file():
+        torch.save(model.state_dict(), start)
+    report.say('the first epoch is at work; then its pace tells the time left')
+    train_whole(
+        data,
+        val,
+        settings,
+        folder,
+        pictures=pictures,
+        weights=start if start.is_file() else 'none',
+        on_epoch=row_teller(report, True),
+        stop=stop,
+        quiet=True,
+    )
+    if stop.is_set() and load_checkpoint_epoch(folder) < settings.epochs:
+        return False
+    start.unlink(missing_ok=True)
+    return True
+
+
+def load_checkpoint_epoch(folder: Path) -> int:
+    """Tell after which epoch the training was kept last."""
+    return (
+        int(load_checkpoint(folder / 'last.pt')['epoch']) if (folder / 'last.pt').is_file() else 0
+    )
