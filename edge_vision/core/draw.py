@@ -91,8 +91,6 @@ def draw(bgr: np.ndarray, detections: Optional[Detections], extras: Extras = Ext
         label = f'{name} {100 * float(detections.scores[row]):.0f}%'
         height = cv2.getTextSize(label, FONT, scale, 1)[0][1]
         _text(picture, label, x0 - line // 2, y0 - round(2.1 * height), scale, colour)
-    if extras.fingertip_xy is not None:
-        _cross_hair(picture, extras.fingertip_xy, scale, line)
     # at the foot: the heads of people and the names of boxes are at the top
     y = picture.shape[0]
     if extras.note:
@@ -102,6 +100,8 @@ def draw(bgr: np.ndarray, detections: Optional[Detections], extras: Extras = Ext
     if extras.rate_hz is not None:
         text = f'{extras.rate_hz:.0f} frames/s'
         y -= _text(picture, text, 0, y - round(36 * scale), scale, DARK)
+    if extras.fingertip_xy is not None:  # last, as all else may stand in its way
+        _cross_hair(picture, extras.fingertip_xy, scale, line)
     return picture
 
 
