@@ -188,7 +188,7 @@ def augmented(
         class_index, order = relabel(class_index, order, flips.vertical)
     spot = moved(points, matrix)[order] / side
     spot[((spot < 0) | (spot > 1)).any(1)] = np.nan
-    picture = warp(view.bgr, matrix, background)
+    picture: np.ndarray = warp(view.bgr, matrix, background)
     if alpha is not None:
         # In a light of its own, so that nothing but its shape tells it from what is around.
         picture = recolour(rng, picture, strength.colours)
@@ -197,7 +197,8 @@ def augmented(
     picture = recolour(rng, picture, strength.colours)
     if rng.random() < strength.jpeg:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 60))]
-        picture = cv2.imdecode(cv2.imencode('.jpg', picture, quality)[1], cv2.IMREAD_COLOR)
+        packed = cv2.imencode('.jpg', picture, quality)[1]
+        picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)  # type: ignore[assignment]
     if rng.random() < strength.cover:
         hand = np.zeros((0, 2)) if view.box is None else view.box.reshape(2, 2).mean(0)[None]
         shown = moved(hand * size_wh, matrix) / side

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from training import checkpoint
-from training.gesture.network import GestureNet, load_backbone, make_network
+from training.gesture.network import GestureNet, make_network
 
 KIND = 'edge_vision gesture'
 
@@ -26,17 +26,3 @@ def averaged_model(state: dict) -> GestureNet:
     model.load_state_dict(state['average'])
     model.pretrained = True
     return model.eval()
-
-
-def init_weights(model: GestureNet, labels: tuple[str, ...], file: Path) -> bool:
-    """
-    Load another network's backbone, and its last layer where task and labels are the same.
-
-    file: a checkpoint of this program. Returns whether the last layer came along.
-    """
-    state = load_checkpoint(file)
-    load_backbone(model, state['average'], str(file))
-    same = state['task'] == model.task and tuple(state['labels']) == labels
-    if same:
-        model.load_state_dict(state['average'])
-    return same

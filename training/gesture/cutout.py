@@ -27,7 +27,7 @@ def hand_alpha(bgr: np.ndarray, box: np.ndarray, points: np.ndarray) -> np.ndarr
     right = min(width, x1 + int(MARGIN * (x1 - x0)))
     bottom = min(height, y1 + int(MARGIN * (y1 - y0)))
     inner = x0 - left, y0 - top, min(x1, width - 1) - x0, min(y1, height - 1) - y0
-    mask = np.zeros((height, width), np.float32)
+    mask: np.ndarray = np.zeros((height, width), np.float32)
     found = hand_mask(bgr[top:bottom, left:right], inner)
     if found is not None:
         mask[top:bottom, left:right] = found

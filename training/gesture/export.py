@@ -79,18 +79,6 @@ def plain_names(graph: onnx.GraphProto) -> None:
             node.input[i] = new.get(name, name)
 
 
-def read_model_weights(file: Path) -> dict[str, torch.Tensor]:
-    """Weights of a model file by torchvision's names; clustered ones are unpacked."""
-    try:
-        model = onnx.load(file)
-    except Exception as error:  # onnx raises protobuf's own, which have no common kind
-        raise UserError(f'{file} is not a model file that onnx can read.') from error
-    return {
-        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
-        for tensor in model.graph.initializer
-    }
-
-
 def check_parity(exported: onnx.ModelProto, model: GestureNet, size: int) -> float:
     """Compare with torch on noise of coarse and fine grain; return the largest difference."""
     session = onnxruntime.InferenceSession(

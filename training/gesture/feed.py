@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 from training.augment import log_uniform
 from training.coco import read_bgr
-from training.gesture.augment import augmented, Flips, Strength, View
+from training.gesture.augment import augmented, Flips, make_flips, Strength, View
 from training.gesture.cutout import hand_alpha
 from training.gesture.dataset import GestureSet, pictures_in
 
@@ -71,6 +71,11 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.bgr)
+
+    @classmethod
+    def plain_only(cls, images: GestureSet, size: int) -> Pictures:
+        """Make those of a set that is only judged; no hands are cut out."""
+        return cls(images, size, make_flips(images.labels), quiet=True, cutouts=False)
 
     def plain(self, index: int, side: int) -> np.ndarray:
         """Return the whole picture as the gesture node sees it, uint8 [side, side, 3]."""

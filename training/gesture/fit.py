@@ -10,22 +10,27 @@ import time
 from typing import Protocol
 
 from edge_vision.core.errors import UserError
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 from training.average import Average, settle_batch_norm
 from training.gesture.augment import MILD, Strength, WILD
-from training.gesture.checkpoint import init_weights, load_checkpoint, save_checkpoint
+from training.gesture.checkpoint import load_checkpoint, save_checkpoint
 from training.gesture.dataset import GestureSet
 from training.gesture.evaluate import metrics_of, outputs_of
-from training.gesture.feed import epoch_batches, feed, Pictures
+from training.gesture.feed import Batch, epoch_batches, feed, Pictures
 from training.gesture.loss import class_weights, loss_of
 from training.gesture.network import CLASSIFICATION, GestureNet, make_network, to_input
 from training.gesture.pictures import write_curves
 from training.gesture.settings import learning_rate, picture_side, Settings, share_done
+from training.gesture.start import init_weights
 
 SETTLE_BATCHES = 16  # batches on which the averaged network's batch norm is measured
 LEAST_VIEWS = 400  # of an epoch, where the pictures are few
+HEAD_VIEWS = 8  # of each picture, where only the last layer is trained
+HEAD_BATCH = 32
+HEAD_RATE = 5.0  # its learning rate then, times that of a whole network
 
 
 class Stop(Protocol):
@@ -73,6 +78,7 @@ def restore(state: State, file: Path, labels: tuple[str, ...]) -> None:
             ' choose another --out.'
         )
     state.model.load_state_dict(saved['model'])
+    state.model.pretrained = saved.get('pretrained', False)
     state.average.model.load_state_dict(saved['average'])
     state.optimizer.load_state_dict(saved['optimizer'])
     state.average.steps = state.step = saved['step']
@@ -105,6 +111,7 @@ def save(state: State, out: Path, settings: Settings, labels: tuple[str, ...]) -
         'task': state.model.task,
         'settings': asdict(settings),
         'labels': list(labels),
+        'pretrained': state.model.pretrained,
         'epoch': state.epoch,
         'step': state.step,
         'spent_s': state.spent_s,
@@ -147,38 +154,46 @@ class Run:
         """Share of the run that is behind."""
         return share_done(self.settings, self.state.epoch + part, self.clock())
 
-    def batches(self, seed: int, side: int, strength: Strength, most: int = 0) -> Iterator:
-        """Batches of this epoch; `most` limits them where it is above 0."""
+    def keys(self, seed: int) -> list[list[tuple[int, int]]]:
+        """Say which pictures are in each batch of this epoch."""
         epoch = self.state.epoch
-        keys = epoch_batches(self.pictures, self.settings.batch, self.repeat, seed, epoch)
-        return feed(self.pictures, keys[:most] if most else keys, seed, epoch, side, strength)
+        return epoch_batches(self.pictures, self.settings.batch, self.repeat, seed, epoch)
+
+    def batches(self, seed: int, side: int, strength: Strength, most: int = 0) -> Iterator[Batch]:
+        """Batches of this epoch; `most` limits them where it is above 0."""
+        keys = self.keys(seed)
+        keys = keys[:most] if most else keys
+        return feed(self.pictures, keys, seed, self.state.epoch, side, strength)
+
+    def begin(self) -> None:
+        """Set the network to training."""
+        self.state.model.train()
+
+    def see(self, bgr: torch.Tensor) -> torch.Tensor:
+        """Compute the features of a batch's pictures."""
+        with torch.autocast(
+            self.device.type, torch.bfloat16, self.settings.precision == 'bfloat16'
+        ):
+            return self.state.model.features(to_input(bgr.to(self.device)))
 
     def epoch(self) -> dict | None:
         """Train for one epoch; return its row, or None where it was stopped in the middle."""
         state, settings = self.state, self.settings
-        begin = self.done()
-        side = picture_side(settings, begin)
-        strength = MILD if begin >= 1 - settings.final else WILD
-        keys = epoch_batches(
-            self.pictures, settings.batch, self.repeat, settings.seed, state.epoch
-        )
-        state.model.train()
+        start = self.done()
+        side = picture_side(settings, start)
+        strength = MILD if start >= 1 - settings.final else WILD
+        count = len(self.keys(settings.seed))
+        self.begin()
         total, rate = 0.0, 0.0
         batches = self.batches(settings.seed, side, strength)
-        bar = tqdm(
-            batches,
-            desc=f'epoch {state.epoch + 1}',
-            total=len(keys),
-            unit='batch',
-            mininterval=5,
-            disable=self.quiet,
-        )
-        for i, (bgr, classes, points) in enumerate(bar):
+        title = f'epoch {state.epoch + 1}'
+        bar = tqdm(batches, title, count, unit='batch', mininterval=5, disable=self.quiet)
+        for i, batch in enumerate(bar):
             if self.stopped:
-                batches.close()  # type: ignore[attr-defined]
+                bar.close()
                 return None
-            rate = learning_rate(settings, self.done(i / len(keys)), state.step)
-            loss = self.step(bgr.to(self.device), classes, points, rate)
+            rate = learning_rate(settings, self.done(i / count), state.step)
+            loss = self.step(batch, rate)
             if not math.isfinite(loss):
                 raise UserError(
                     f'The loss is {loss} in epoch {state.epoch + 1}, batch {i + 1} (rate'
@@ -187,20 +202,17 @@ class Run:
             total += loss
             bar.set_postfix(loss=f'{total / (i + 1):.3f}', refresh=False)
         state.epoch += 1
-        return {'epoch': state.epoch, 'side': side, 'lr': rate, 'loss': total / len(keys)}
+        return {'epoch': state.epoch, 'side': side, 'lr': rate, 'loss': total / count}
 
-    def step(
-        self, bgr: torch.Tensor, classes: torch.Tensor, points: torch.Tensor, rate: float
-    ) -> float:
+    def step(self, batch: Batch, rate: float) -> float:
         """Train on one batch; return its loss. Nothing changes where that is not finite."""
         state, settings = self.state, self.settings
+        seen, classes, points = batch
         for group in state.optimizer.param_groups:
             group['lr'] = rate * group['share']
-        with torch.autocast(self.device.type, torch.bfloat16, settings.precision == 'bfloat16'):
-            features = state.model.features(to_input(bgr))
         loss = loss_of(
             state.model,
-            features.float(),
+            self.see(seen).float(),
             classes.to(self.device),
             points.to(self.device),
             self.weights,
@@ -232,6 +244,94 @@ class Run:
         return pace_s * max(0, self.settings.epochs - self.state.epoch)
 
 
+class HeadRun(Run):
+    """
+    Trains the last layer alone, in seconds: what comes before it is computed once.
+
+    Each picture is seen in a few augmented views; their features are kept, and the last layer
+    learns from them. Good where the backbone knows such pictures already, and for few pictures.
+    """
+
+    kept: Batch | None = None
+
+    def views(self) -> Batch:
+        """Compute the features of all pictures in all views, or return those of before."""
+        if self.kept is None:
+            state, settings = self.state, self.settings
+            count = len(self.pictures)
+            keys = [[(t % count, t) for t in turns] for turns in batched(count * HEAD_VIEWS)]
+            seen = feed(self.pictures, keys, settings.seed, 0, settings.size, MILD)
+            bar = tqdm(seen, 'features', len(keys), unit='batch', disable=self.quiet)
+            state.model.eval()
+            with torch.no_grad():
+                parts = [(Run.see(self, bgr).float(), *labels) for bgr, *labels in bar]
+            features, classes, points = (torch.cat(column) for column in zip(*parts))
+            self.kept = features, classes, points
+        return self.kept
+
+    def keys(self, seed: int) -> list[list[tuple[int, int]]]:
+        """Say which views are in each batch of this epoch."""
+        rng = np.random.default_rng((seed, self.state.epoch))
+        order = rng.permutation(len(self.views()[0]))
+        return [[(int(order[t]), t) for t in turns] for turns in batched(len(order))]
+
+    def batches(self, seed: int, side: int, strength: Strength, most: int = 0) -> Iterator[Batch]:
+        """Give the features of this epoch's views."""
+        for keys in self.keys(seed):
+            features, classes, points = (column[[k for k, _ in keys]] for column in self.views())
+            yield features, classes, points
+
+    def begin(self) -> None:
+        """Leave batch norm as it is."""
+        self.state.model.eval()
+
+    def see(self, bgr: torch.Tensor) -> torch.Tensor:
+        """Return what is features already."""
+        return bgr
+
+    def step(self, batch: Batch, rate: float) -> float:
+        """Train on one batch, faster than a whole network would bear."""
+        return super().step(batch, HEAD_RATE * rate)
+
+    def settle(self, side: int) -> None:
+        """Take the newest layer; batch norm has not changed."""
+        self.state.average.model.load_state_dict(self.state.model.state_dict())
+
+
+def batched(count: int, batch: int = HEAD_BATCH) -> list[range]:
+    """Cut 0..count into batches."""
+    return [range(i, min(i + batch, count)) for i in range(0, count, batch)]
+
+
+def begin(
+    data: GestureSet,
+    settings: Settings,
+    out: Path,
+    init: Path | None,
+    weights: str | Path,
+    device: str,
+) -> State:
+    """Make the network with its average and optimizer, or read them from last.pt."""
+    torch.manual_seed(settings.seed)
+    resumes = (out / 'last.pt').is_file()
+    start = 'none' if resumes or init is not None else weights
+    model = make_network(data.task, len(data.labels), start, settings.width)
+    if init is not None and not resumes:
+        init_weights(model, data.labels, init)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    average = Average(model, settings.average_decay)
+    state = State(model, average, make_optimizer(model, settings))
+    if resumes:
+        restore(state, out / 'last.pt', data.labels)
+    return state
+
+
+def say(quiet: bool, text: str) -> None:
+    """Print a line."""
+    if not quiet:
+        print(text, flush=True)
+
+
 def train(
     data: GestureSet,
     val: GestureSet | None,
@@ -241,6 +341,7 @@ def train(
     pictures: Pictures,
     init: Path | None = None,
     weights: str | Path = 'none',
+    freeze: bool = False,
     device: str = 'cpu',
     on_epoch: Callable[[dict], None] | None = None,
     stop: Stop | None = None,
@@ -249,28 +350,23 @@ def train(
     """
     Train in `out`, going on from its last.pt where there is one; return best.pt's path.
 
-    pictures: those of `data`. on_epoch is called with each epoch's row: epoch, side, lr, loss,
-    done (0..1), left_s, and the metrics of evaluate.py on `val` where `judged` is true.
+    pictures: those of `data`. init: a checkpoint or model file to begin with. weights: see
+    make_network. freeze: train the last layer only. on_epoch is called with each epoch's row:
+    epoch, side, lr, loss, done (0..1), left_s, and the metrics of evaluate.py on `val` where
+    `judged` is true.
     """
     out.mkdir(parents=True, exist_ok=True)
     # 1. the network
-    torch.manual_seed(settings.seed)
-    model = make_network(data.task, len(data.labels), weights, settings.width)
-    resumes = (out / 'last.pt').is_file()
-    if init is not None and not resumes:
-        init_weights(model, data.labels, init)
-    model = model.to(device).to(memory_format=torch.channels_last)
-    average = Average(model, settings.average_decay)
-    state = State(model, average, make_optimizer(model, settings))
-    if resumes:
-        restore(state, out / 'last.pt', data.labels)
-        if not quiet:
-            print(f'going on after epoch {state.epoch}', flush=True)
+    state = begin(data, settings, out, init, weights, device)
+    model, average = state.model, state.average
+    if freeze and not model.pretrained:
+        say(quiet, 'The backbone has learned nothing yet: the whole network is trained.')
+    if state.epoch:
+        say(quiet, f'going on after epoch {state.epoch}')
     # 2. the pictures
-    val_pictures = (
-        Pictures(val, settings.size, pictures.flips, quiet=True, cutouts=False) if val else None
-    )
-    this = Run(pictures, state, settings, stop, quiet)
+    val_pictures = None if val is None else Pictures.plain_only(val, settings.size)
+    kind = HeadRun if freeze and model.pretrained else Run
+    this = kind(pictures, state, settings, stop, quiet)
     first, before_s = state.epoch, state.spent_s
     # 3. the epochs
     while this.done() < 1 and not this.stopped and not worn_out(state.history, settings):
@@ -291,8 +387,7 @@ def train(
         row['left_s'] = this.left_s(first, before_s)
         save(state, out, settings, data.labels)
         write_curves(out, state.history)
-        if not quiet:
-            print(line_of(row), flush=True)
+        say(quiet, line_of(row))
         if on_epoch is not None:
             on_epoch(row)
     return out / 'best.pt'

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from edge_vision.core.errors import UserError
 from training.gesture.network import STRIDE, WIDTH
+
+PRECISIONS = ('bfloat16', 'float32')
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,24 @@ class Settings:
     seed: int = 0
     width: int = WIDTH  # channels of the first layer; 64 is ResNet-18
     precision: str = 'bfloat16'  # or float32
+
+
+def check(settings: Settings) -> None:
+    """Raise UserError for settings that cannot be."""
+    for name in ('size', 'start_size'):
+        value = getattr(settings, name)
+        if value < STRIDE or value % STRIDE:
+            raise UserError(
+                f'--{name.replace("_", "-")} is {value}; a multiple of {STRIDE} would do.'
+            )
+    for name in ('epochs', 'batch', 'lr', 'val_every', 'width'):
+        value = getattr(settings, name)
+        if not value > 0:
+            raise UserError(f'--{name.replace("_", "-")} is {value}; more than 0 would do.')
+    if settings.precision not in PRECISIONS:
+        raise UserError(
+            f"--precision is '{settings.precision}'; {' or '.join(PRECISIONS)} would do."
+        )
 
 
 def share_done(settings: Settings, epoch: float, spent_s: float) -> float:

@@ -3,7 +3,7 @@ Divide a set so that pictures of one burst stay together.
 
 Frames of one film hardly differ: with one in training and its neighbour in validation, validation
 would measure memory. File names tell most: the stem before the last number is a film, where a
-class has several of them; else runs of frames with numbers next to each other are.
+class has four or more of them; else runs of frames with numbers next to each other are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from edge_vision.core.errors import UserError
 import numpy as np
 from training.gesture.dataset import GestureItem, GestureSet
 
+FILMS = 4  # of a class, from which they are what is kept together
 BURST = 5  # frames of a run that stay together where the names tell no more
 
 
@@ -33,7 +34,7 @@ def groups_of(items: tuple[GestureItem, ...], burst: int = BURST) -> list[str]:
         stems[item.class_index].add(stem)
     result = []
     for item, (stem, number) in zip(items, parts):
-        several = 1 < len(stems[item.class_index]) <= len(items) // 4
+        several = FILMS <= len(stems[item.class_index]) <= len(items) // FILMS
         run = '' if several or number is None else f'#{number // burst}'
         result.append(f'{item.class_index}:{stem}{run}')
     return result
@@ -67,7 +68,12 @@ def split(
     """Hold out about `share` of the pictures, whole groups of each class; at least one stays."""
     folds = max(2, round(1 / share))
     fold = folds_of(images, folds, burst, seed)
-    held = fold == folds - 1 - int(np.argmin(np.bincount(fold, minlength=folds)[::-1] == 0))
+    classes = np.array([item.class_index for item in images.items])
+    best = max(
+        range(folds),
+        key=lambda f: (len(set(classes[fold == f])), -abs((fold == f).sum() - share * len(fold))),
+    )
+    held = fold == best
     if held.all() or not held.any():
         raise UserError(
             f'{len(images.items)} pictures of one burst cannot be divided into training and'
