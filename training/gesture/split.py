@@ -48,17 +48,15 @@ def folds_of(images: GestureSet, folds: int, burst: int = BURST, seed: int = 0) 
         of_class[item.class_index][group].append(i)
     result = np.zeros(len(images.items), np.int64)
     rng = np.random.default_rng(seed)
-    sizes = np.zeros(folds)
     for _, members in sorted(of_class.items()):
         own = np.zeros(folds)
         names = sorted(members)
         order = [names[int(i)] for i in rng.permutation(len(names))]
         for name in sorted(order, key=lambda n: -len(members[n])):
-            # Into the fold with the fewest of this class, then with the fewest at all.
-            fold = min(range(folds), key=lambda f: (own[f], sizes[f]))
+            # Into the fold with the fewest of this class; the first ones get some of every class.
+            fold = int(own.argmin())
             result[members[name]] = fold
             own[fold] += len(members[name])
-            sizes[fold] += len(members[name])
     return result
 
 
@@ -70,7 +68,7 @@ def split(
     fold = folds_of(images, folds, burst, seed)
     classes = np.array([item.class_index for item in images.items])
     best = max(
-        range(folds),
+        reversed(range(folds)),
         key=lambda f: (len(set(classes[fold == f])), -abs((fold == f).sum() - share * len(fold))),
     )
     held = fold == best
