@@ -52,3 +52,24 @@ class HeadRun(Run):
         for keys in self.keys(seed):
             features, classes, points = (column[[k for k, _ in keys]] for column in self.views())
             yield features, classes, points
+
+    def begin(self) -> None:
+        """Leave batch norm as it is."""
+        self.state.model.eval()
+
+    def see(self, bgr: torch.Tensor) -> torch.Tensor:
+        """Return what is features already."""
+        return bgr
+
+    def step(self, batch: Batch, rate: float) -> float:
+        """Train on one batch, faster than a whole network would bear."""
+        return super().step(batch, HEAD_RATE * rate)
+
+    def settle(self, side: int) -> None:
+        """Take the newest layer; batch norm has not changed."""
+        self.state.average.model.load_state_dict(self.state.model.state_dict())
+
+
+def batched(count: int, batch: int = HEAD_BATCH) -> list[range]:
+    """Cut 0..count into batches."""
+    return [range(i, min(i + batch, count)) for i in range(0, count, batch)]

@@ -102,28 +102,6 @@ def save(state: State, out: Path, settings: Settings, labels: tuple[str, ...]) -
     )
 
 
-def begin(self) -> None:
-        """Leave batch norm as it is."""
-        self.state.model.eval()
-
-    def see(self, bgr: torch.Tensor) -> torch.Tensor:
-        """Return what is features already."""
-        return bgr
-
-    def step(self, batch: Batch, rate: float) -> float:
-        """Train on one batch, faster than a whole network would bear."""
-        return super().step(batch, HEAD_RATE * rate)
-
-    def settle(self, side: int) -> None:
-        """Take the newest layer; batch norm has not changed."""
-        self.state.average.model.load_state_dict(self.state.model.state_dict())
-
-
-def batched(count: int, batch: int = HEAD_BATCH) -> list[range]:
-    """Cut 0..count into batches."""
-    return [range(i, min(i + batch, count)) for i in range(0, count, batch)]
-
-
 def begin(
     data: GestureSet,
     settings: Settings,
