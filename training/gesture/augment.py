@@ -33,8 +33,8 @@ class Strength:
     upside_down: float = 0.5  # chance, where Flips allows it
     cover: float = 0.35  # chance that a part is covered
     jpeg: float = 0.15  # chance of compression's blocks
-    close_up: float = 0.2  # chance that a hand with a box is shown close up
-    transplant: float = 0.3  # chance that it is cut out and shown elsewhere
+    close_up: float = 0.3  # chance that a hand with a box is shown close up
+    transplant: float = 0.35  # chance that it is cut out and shown elsewhere
     hand: tuple[float, float] = (0.22, 0.85)  # its long side then, as a share of the picture's
     colours: Colours = field(default_factory=Colours)
 
@@ -220,11 +220,15 @@ def placed(
     keep = view.points
     if view.box is not None:
         keep = np.concatenate([keep, view.box.reshape(2, 2)])
+    keep = keep[np.isfinite(keep).all(1)] * np.array(size_wh)
     for _ in range(TRIES):
         matrix = placement(rng, size_wh, side, strength)
-        spot = moved(keep * np.array(size_wh), matrix)
-        if np.all((spot >= 0) & (spot <= side) | np.isnan(spot)):
-            break
+        spot = moved(keep, matrix)
+        if np.all((spot >= 0) & (spot <= side)):
+            return matrix, None
+    # Still something outside: moved just far enough.
+    low, high = spot.min(0), spot.max(0)
+    matrix[:, 2] += np.maximum(-low, 0) + np.minimum(side - high, 0)
     return matrix, None
 
 
