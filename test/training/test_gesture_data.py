@@ -83,7 +83,7 @@ def test_wrong_folders_end_in_a_sentence(tmp_path):
     with pytest.raises(UserError, match=r'1 class folder \(up\); two or more'):
         read_classes(tmp_path / 'set')
     (tmp_path / 'set' / 'down').mkdir()
-    with pytest.raises(UserError, match="class 'down' .* has no pictures"):
+    with pytest.raises(UserError, match=r"class 'down' .* has no pictures"):
         read_classes(tmp_path / 'set')
     with pytest.raises(UserError, match="class 'down', but only up, left"):
         read_classes(tmp_path / 'set', ('up', 'left'))
