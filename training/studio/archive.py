@@ -68,7 +68,7 @@ class Drain(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data) -> int:  # type: ignore[override]
+    def write(self, data) -> int:
         self._data += data
         return len(data)
 
@@ -89,7 +89,7 @@ def exported(project: Project) -> Iterator[bytes]:
             names += [place / row['file'] for row in project.pictures(one)]
             names += [project.folder / f'{one}.csv']
     top = project.folder.parent if project.layout.flat else project.folder
-    with zipfile.ZipFile(drain, 'w', zipfile.ZIP_STORED) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(drain, 'w', zipfile.ZIP_STORED) as archive:
         if (project.folder / FILE).is_file():
             archive.write(project.folder / FILE, FILE)
         for path in names:

@@ -17,7 +17,7 @@ from training.gesture.network import GestureNet, to_input
 from training.studio.files import write_whole
 
 VIEWS = 400  # of all pictures together, about: what a short training should see
-FEWEST, MOST = 2, 8  # views of a picture: the plain one, and gently moved ones
+FEWEST, MOST = 2, 6  # views of a picture: the plain one, and gently moved ones
 BATCH = 16
 STILL = replace(MILD, flip=0.0)
 

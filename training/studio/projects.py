@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 import threading
 import time
+from typing import TextIO
 
 from edge_vision.core.errors import UserError
 from training.studio.files import told_in_a_sentence
@@ -30,6 +31,7 @@ class Projects:
         self.root = root
         self._open: dict[str, Project] = {}
         self._lock = threading.Lock()
+        self._held: TextIO | None = None
         with told_in_a_sentence(f'the folder of projects {root}'):
             root.mkdir(parents=True, exist_ok=True)
         if not os.access(root, os.W_OK):
@@ -90,3 +92,8 @@ class Projects:
         """Give those that were opened, by name."""
         with self._lock:
             return dict(self._open)
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        if self._held is not None:
+            self._held.close()
