@@ -45,7 +45,6 @@ def share_layers(
     *,
     by_row: bool = False,
     zero: bool = False,
-    seed: int = 0,
     quiet: bool = False,
 ) -> dict[str, Shared]:
     """
@@ -60,7 +59,7 @@ def share_layers(
     bar = tqdm(choose(model, layers), 'cluster', unit='layer', mininterval=1, disable=quiet)
     for weight in bar:
         try:
-            result[weight] = share(weights[weight], clusters, by_row, zero, seed)
+            result[weight] = share(weights[weight], clusters, by_row, zero)
         except UserError as error:
             problem = f'Layer {names[weight]}: {error}'
             if list(layers) != ['all']:
@@ -88,14 +87,12 @@ def table_of(
     return '\n'.join(lines)
 
 
-def summary(model: onnx.ModelProto, layers: Mapping[str, Shared]) -> dict:
+def summary(layers: Mapping[str, Shared]) -> dict:
     """Say what was shared: how many layers and weights, bits for each, and the share of zeros."""
-    names = layer_names(model)
     count = sum(shared.index.size for shared in layers.values())
     zeros = sum(shared.sparsity * shared.index.size for shared in layers.values())
     return {
         'layers': len(layers),
-        'in_float': [name for weight, name in names.items() if weight not in layers],
         'weights': count,
         'bits': bits_per_weight(next(iter(layers.values())).clusters),
         'sparsity': round(zeros / count, 4),
@@ -118,7 +115,7 @@ def parse() -> argparse.Namespace:
     )
     add('--per', choices=('layer', 'row'), default='layer', help='(default: %(default)s)')
     add('--zero-smallest', action='store_true', help='the value nearest zero becomes zero')
-    add('--seed', type=int, default=0, help='of KMeans and of training (default: %(default)s)')
+    add('--seed', type=int, default=0, help='of fine-tuning (default: %(default)s)')
     add('--checkpoint', type=Path, help='what the model file was exported of (fine-tuning)')
     add('--data', type=Path, help='what to train on: class folders, CSV of points, COCO file')
     add('--images', type=Path, help='its image folder (default: X/ beside X.csv or X.json)')
@@ -138,9 +135,9 @@ def main() -> None:
     check_plain(model, str(args.model))
     wanted = [name.strip() for name in args.layers.split(',') if name.strip()]
     by_row = args.per == 'row'
-    layers = share_layers(
-        model, wanted, args.clusters, by_row=by_row, zero=args.zero_smallest, seed=args.seed
-    )
+    if not wanted:
+        raise UserError(f"--layers '{args.layers}' names no layer; all, last or a name would do.")
+    layers = share_layers(model, wanted, args.clusters, by_row=by_row, zero=args.zero_smallest)
     print(table_of(layers, weights_of(model), layer_names(model)), flush=True)
     losses: dict[str, list[float]] = {}
     done = with_shared(model, layers)
@@ -153,7 +150,7 @@ def main() -> None:
     sizes = {'bytes': args.out.stat().st_size, 'bytes_before': args.model.stat().st_size}
     smaller = round(sizes['bytes_before'] / sizes['bytes'], 2)
     result = {'model': str(args.out), 'clusters': args.clusters, 'per': args.per, **sizes}
-    print(json.dumps({**result, 'times_smaller': smaller, **summary(model, layers), **losses}))
+    print(json.dumps({**result, 'times_smaller': smaller, **summary(layers), **losses}))
 
 
 if __name__ == '__main__':

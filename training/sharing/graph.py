@@ -87,6 +87,17 @@ def with_tensors(model: onnx.ModelProto, tensors: Mapping[str, np.ndarray]) -> o
     return _replace(model, set(tensors), tensors, [])
 
 
+def untied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy a model with numbers of its own for each layer where the exporter has merged equals."""
+    numbers = {tensor.name: tensor for tensor in model.graph.initializer}
+    ties = {
+        node.output[0]: numpy_helper.to_array(numbers[node.input[0]])
+        for node in model.graph.node
+        if node.op_type == 'Identity' and node.input[0] in numbers
+    }
+    return _replace(model, set(ties), ties, [])
+
+
 def unpacked_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     """Give the shared weights of a clustered model as plain float32 arrays, by their names."""
     nodes = _unpacking_nodes(model)

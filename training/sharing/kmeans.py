@@ -1,9 +1,10 @@
 """
-KMeans of one-dimensional values, fast for many of them.
+KMeans of one-dimensional values, fast for many of them, and nearly the best there is.
 
-Millions of weights become some thousands of weighted points (means of narrow bins), scikit-learn
-clusters these, and Lloyd's algorithm on the sorted values finishes exactly: in one dimension a
-cluster is a run of the sorted values, and its mean is a difference of two cumulative sums.
+Millions of weights become some thousands of weighted points (means of narrow bins). In one
+dimension a cluster is a run of the sorted values; so the best clusters of some hundreds of points
+are found exactly, scikit-learn's KMeans starts there and goes on with the thousands, and Lloyd's
+algorithm on the sorted values themselves, with means from cumulative sums, finishes.
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-POINTS = 4096  # values up to which no bins are made, and bins of either kind
-STARTS = 4  # k-means++ starts, of which the best is kept
+FINE, LEAST_COARSE, COARSE_PER_CLUSTER = 4096, 512, 6  # points
 STEPS = 100  # of Lloyd's algorithm at the end; it stops when nothing moves
 
 
-def cluster_values(values: np.ndarray, clusters: int, seed: int = 0) -> np.ndarray:
+def cluster_values(values: np.ndarray, clusters: int) -> np.ndarray:
     """
     Centres of `clusters` clusters of finite values of any shape: float32 [clusters], ascending.
 
-    The same seed gives the same centres. UserError where there are fewer distinct values.
+    UserError where there are fewer distinct values.
     """
     ordered = np.sort(values.reshape(-1)).astype(np.float64)
     first = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > 0)  # of each distinct value
@@ -34,14 +34,14 @@ def cluster_values(values: np.ndarray, clusters: int, seed: int = 0) -> np.ndarr
             f'{clusters} clusters cannot be made of {len(first)} distinct weights;'
             f' {len(first)} clusters or fewer would do.'
         )
-    counts = np.diff(np.append(first, ordered.size))
-    points = ordered[first]
-    if len(points) > POINTS:
-        points, counts = _bins(points, counts)
+    points, counts = ordered[first], np.diff(np.append(first, ordered.size))
+    points, counts = _bins(points, counts, FINE)
+    coarse = _bins(points, counts, max(LEAST_COARSE, COARSE_PER_CLUSTER * clusters))
+    start = _best_centres(*coarse, clusters)
     # So few points are done before more threads are awake; on a busy machine these only wait.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter('ignore', ConvergenceWarning)
-        found = KMeans(clusters, n_init=STARTS, random_state=seed).fit(
+        found = KMeans(clusters, init=start[:, None], n_init=1).fit(
             points[:, None], sample_weight=counts
         )
     return _settle(ordered, np.sort(found.cluster_centers_[:, 0])).astype(np.float32)
@@ -58,18 +58,48 @@ def inertia(values: np.ndarray, centres: np.ndarray) -> float:
     return float(np.square(off).sum())
 
 
-def _bins(points: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bins(points: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """
-    Put ascending weighted points into bins: means and weights of those that hold any.
+    Put ascending weighted points into `most` bins: means and weights of those that hold any.
 
     A bin ends where one of equal width does, and where one of equally many points does: the
     first are fine in the tails, the second in the middle.
     """
-    by_width = ((points - points[0]) * (POINTS / (points[-1] - points[0]))).astype(np.int64)
-    by_count = np.arange(len(points)) * POINTS // len(points)
+    if len(points) <= most:
+        return points, counts
+    by_width = ((points - points[0]) * (most / 2 / (points[-1] - points[0]))).astype(np.int64)
+    by_count = np.arange(len(points)) * (most // 2) // len(points)
     _, place = np.unique(by_width + by_count, return_inverse=True)
     weights = np.bincount(place, counts)
     return np.bincount(place, counts * points) / weights, weights
+
+
+def _best_centres(points: np.ndarray, counts: np.ndarray, clusters: int) -> np.ndarray:
+    """
+    Centres of the clusters with the least inertia there is, by dynamic programming (Bellman 1973).
+
+    cost[b, a] is the inertia of the points a..b-1 as one cluster, least[b] that of the first b
+    points in the clusters so far.
+    """
+    n = len(points)
+    shifted = points - np.average(points, weights=counts)  # less cancellation in the squares
+    sums = [np.append(0.0, np.cumsum(counts * shifted**power)) for power in (0, 1, 2)]
+    weight, total, square = (s[:, None] - s[None, :] for s in sums)
+    some = np.tril(np.ones((n + 1, n + 1), bool), -1)
+    cost = np.full((n + 1, n + 1), np.inf, np.float32)  # half as much to read as float64
+    cost[some] = np.maximum(0, square[some] - total[some] ** 2 / weight[some]) / square[-1, 0]
+    least, begins, every = cost[:, 0], [], np.arange(n + 1)
+    sums_of = np.empty_like(cost)
+    for _ in range(clusters - 1):
+        np.add(cost, least, sums_of)
+        begins.append(sums_of.argmin(1))
+        least = sums_of[every, begins[-1]]
+    edges = [n]
+    for begin in reversed(begins):
+        edges.append(int(begin[edges[-1]]))
+    edges = [0, *edges[::-1]]
+    means = [np.average(points[a:b], weights=counts[a:b]) for a, b in zip(edges, edges[1:])]
+    return np.array(means)
 
 
 def _borders(centres: np.ndarray) -> np.ndarray:

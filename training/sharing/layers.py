@@ -12,7 +12,7 @@ import onnx
 from onnx import numpy_helper, TensorProto
 
 WEIGHED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')  # their second input is a weight
-QUANTIZED = ('QuantizeLinear', 'DynamicQuantizeLinear', 'ConvInteger', 'MatMulInteger', 'QLinear')
+QUANTIZED = ('Quantize', 'Dequantize', 'DynamicQuantize', 'QLinear', 'ConvInt', 'MatMulInt')
 TABLE = '/shared_values'  # end of the name of a clustered layer's table
 
 Weights = dict[str, np.ndarray]  # by the name of the initializer, in the order of the graph

@@ -48,9 +48,7 @@ class Shared:
         return float((self.weight == 0).mean())
 
 
-def share(
-    weight: np.ndarray, clusters: int, by_row: bool = False, zero: bool = False, seed: int = 0
-) -> Shared:
+def share(weight: np.ndarray, clusters: int, by_row: bool = False, zero: bool = False) -> Shared:
     """
     Give the weights of a layer, or of each output row, `clusters` values by KMeans.
 
@@ -59,7 +57,7 @@ def share(
     rows = weight.reshape(weight.shape[0] if by_row else 1, -1)
     if not np.isfinite(rows).all():
         raise UserError('There are weights that are not finite, which cannot be clustered.')
-    table = np.stack([cluster_values(row, clusters, seed) for row in rows])
+    table = np.stack([cluster_values(row, clusters) for row in rows])
     index = np.stack([nearest(row, centres) for row, centres in zip(rows, table, strict=True)])
     if zero:
         np.put_along_axis(table, np.abs(table).argmin(1)[:, None], 0.0, 1)

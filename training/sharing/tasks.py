@@ -57,7 +57,8 @@ class GestureTask:
         self._features: dict[int, list] = {}
 
     def _keys(self, epoch: int) -> list[list[tuple[int, int]]]:
-        repeat = max(1, math.ceil(LEAST_VIEWS / len(self.pictures)))
+        enough = math.ceil(LEAST_VIEWS / len(self.pictures))
+        repeat = self.settings.repeat or max(1, enough)
         return epoch_batches(self.pictures, BATCH, repeat, self.settings.seed, epoch)
 
     def steps(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 from torch import nn
-from training.sharing.graph import with_shared, with_tensors
+from training.sharing.graph import untied, with_shared, with_tensors
 from training.sharing.layers import weights_of
 from training.sharing.shared import Shared
 from training.sharing.tune import fine_tune, Task, TuneSettings
@@ -30,14 +30,19 @@ def tuned(
     Returns the model with them packed, what each weight shares now, and the loss of each epoch.
     The result gives what torch gives, or it ends in a UserError.
     """
+    model = untied(model)
     take_weights(task.network, weights_of(model), layers)
     modules = {weight: own_name(weight).removesuffix('.weight') for weight in layers}
     by_module = {modules[weight]: shared for weight, shared in layers.items()}
     network, parts, losses = fine_tune(task, by_module, settings, quiet)
     shared = {weight: parts[module] for weight, module in modules.items()}
-    state = {name: value.detach().numpy() for name, value in network.state_dict().items()}
+    before, after = task.network.state_dict(), network.state_dict()
     names = {tensor.name for tensor in model.graph.initializer} - set(layers)
-    changed = {name: state[own_name(name)] for name in names if own_name(name) in state}
+    changed = {
+        name: after[own].numpy()
+        for name in names
+        if (own := own_name(name)) in after and not torch.equal(before[own], after[own])
+    }
     done = with_shared(with_tensors(model, changed), shared)
     task.check(done, network)
     return done, shared, losses
@@ -56,14 +61,14 @@ def take_weights(
 
     UserError where the network has not the `needed` ones, or others.
     """
-    own = dict(network.named_parameters())
+    own = {name: parameter.data for name, parameter in network.named_parameters()}
     for name, weight in weights.items():
         mine = own.get(own_name(name))
         values = torch.from_numpy(weight.copy())
         limit = TOLERANCE * float(values.abs().max())
         if mine is not None and mine.shape == values.shape:
             if float((mine - values).abs().max()) <= limit:
-                mine.data.copy_(values)
+                mine.copy_(values)
                 continue
         if name in needed:
             raise UserError(
