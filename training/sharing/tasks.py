@@ -23,9 +23,9 @@ from training.gesture import export as gesture_export
 from training.gesture.augment import make_flips, MILD
 from training.gesture.dataset import GestureSet, read_set
 from training.gesture.feed import epoch_batches, feed, Pictures
-from training.gesture.fit import LEAST_VIEWS, SETTLE_BATCHES
 from training.gesture.loss import class_weights, loss_of
 from training.gesture.network import CLASSIFICATION, GestureNet, to_input
+from training.gesture.run import LEAST_VIEWS, SETTLE_BATCHES
 from training.gesture.settings import Settings
 from training.loss import detection_loss, LossSettings
 from training.network import cells, Detector, folded
