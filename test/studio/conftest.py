@@ -24,6 +24,7 @@ from support import claim_domain, http, REPO, wait_for
 claim_domain()
 
 CLIENT = 'test'
+LIMIT_S = 150.0  # for a training of some seconds, on a machine that does much else
 COLOURS = {'none': (200, 60, 40), 'up': (40, 190, 60), 'down': (50, 40, 200)}  # blue, green, red
 
 
@@ -47,7 +48,7 @@ class StudioProcess:
         self.projects, self.models = folder / 'projects', folder / 'models'
         self._out = tempfile.TemporaryFile('w+')
         command = [*prefix, sys.executable, '-m', 'training.studio', '--port', '0', '--projects',
-                   str(self.projects), '--models', str(self.models), *words]
+                   str(self.projects), '--models', str(self.models), '--nice', '0', *words]
         self.process = subprocess.Popen(command, stdout=self._out, stderr=subprocess.STDOUT,
                                         stdin=subprocess.DEVNULL, cwd=REPO, env=env)
 
@@ -95,7 +96,7 @@ class StudioProcess:
     def train(self, path: str, **wish) -> str:
         """Begin a small training; gives its number."""
         small = {'sets': ['A'], 'start': 'none', 'epochs': 2, 'size': 32, 'width': 4,
-                 'rate': 0.01}
+                 'rate': 0.01, 'repeat': 2}
         return self.ask(f'{path}/runs', {**small, **wish})['run']
 
     def finished(self, path: str, run: str, task: str = 'train', status: str = 'done'):
@@ -104,7 +105,7 @@ class StudioProcess:
             now = self.ask(f'{path}/runs/{run}')
             ended = now[task].get('status') not in ('', 'running')
             return now if ended else None
-        now = wait_for(state, f'{task} of training {run}', 90,
+        now = wait_for(state, f'{task} of training {run}', LIMIT_S,
                        lambda: self.ask(f'{path}/runs/{run}'), lambda: time.sleep(0.1))
         assert now[task]['status'] == status, now[task]
         return now
@@ -112,7 +113,7 @@ class StudioProcess:
     def idle(self) -> None:
         """Wait until no work goes on."""
         lock = self.projects / '.job.lock'
-        wait_for(lambda: self.worker() is None, 'the end of the work', 60,
+        wait_for(lambda: self.worker() is None, 'the end of the work', LIMIT_S,
                  lambda: lock.read_text())
 
     def worker(self):
@@ -137,10 +138,15 @@ class StudioProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         code = self.process.wait(20)
+        self.end_work()
+        return code
+
+    def end_work(self) -> None:
+        """End what is at work, as a failed test may leave it."""
         worker = self.worker()
         if worker is not None:
             os.kill(worker, signal.SIGKILL)
-        return code
+            wait_for(lambda: self.worker() is None, 'the end of the worker')
 
 
 @contextmanager

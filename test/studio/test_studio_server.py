@@ -16,7 +16,8 @@ import zipfile
 from conftest import COLOURS, jpeg_of, picture_of, read, running_studio, tree_of
 import numpy as np
 import pytest
-from support import decode, http as ask, REPO, wait_for
+from support import decode, REPO, wait_for
+from support import http as ask
 
 
 def raw(studio, method: str, path: str, headers: dict, body: bytes = b'') -> int:
@@ -94,7 +95,8 @@ def test_bodies_that_are_no_object(studio, body):
 @pytest.mark.parametrize('wish', [
     {}, {'do': 'format disk'}, {'do': 'delete'}, {'do': 'delete', 'set': 'A', 'files': []},
     {'do': 'delete', 'set': 'A', 'files': ['../../../etc/passwd']},
-    {'do': 'delete', 'set': '../..', 'files': ['x/y.jpg']}, {'do': 'delete', 'set': 7, 'files': [1]},
+    {'do': 'delete', 'set': '../..', 'files': ['x/y.jpg']},
+    {'do': 'delete', 'set': 7, 'files': [1]},
     {'do': 'relabel', 'set': 'A', 'files': ['up/none.jpg'], 'label': 'up'}, {'do': 'undo'},
     {'do': 'place', 'set': 'A', 'files': ['x.jpg']}, {'do': 'drop set', 'set': 'A'},
     {'do': 'drop category', 'name': 'no'}])

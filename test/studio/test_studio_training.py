@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
-from conftest import COLOURS, jpeg_of, picture_of, read, running_studio, tree_of
+from conftest import COLOURS, jpeg_of, LIMIT_S, picture_of, read, running_studio, tree_of
 import cv2
 from edge_vision.core.gesture import GestureModel
 import numpy as np
@@ -18,6 +19,14 @@ pytest.importorskip('sklearn')
 onnx = pytest.importorskip('onnx')
 
 SMALL = {'epochs': 3, 'size': 32, 'width': 8}
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(autouse=True)
+def quiet_after(studio):
+    """Let no test find the work of another one."""
+    yield
+    studio.end_work()
 
 
 @pytest.fixture(scope='module')
@@ -52,16 +61,17 @@ def test_the_check_counts_what_the_model_says(studio, trained):
     check = studio.ask(f'{trained}/runs/1/check')
     folder = studio.projects / 'colours'
     model = GestureModel(str(folder / '.studio' / 'runs' / '1' / 'model.onnx'))
-    expected = np.zeros((3, 3), int)
+    expected, mine = np.zeros((3, 3), int), {}
     for i, label in enumerate(check['labels']):
         for file in (folder / 'A' / label).iterdir():
             numbers = model.infer(model.prepare(cv2.imread(str(file))))
             expected[i, int(numbers.argmax())] += 1
+            mine[f'{label}/{file.name}'] = float(numbers[model.labels.index(label)])
     assert check['confusion']['all'] == expected.tolist()
     assert check['figures']['all'] == {
         'pictures': 24, 'accuracy': pytest.approx(np.trace(expected) / 24)}
-    badness = [row['score'] if row['right'] else 2 - row['score'] for row in check['worst']]
-    assert len(check['worst']) == 24 and badness[0] >= 1 or all(r['right'] for r in check['worst'])
+    shown = [mine[row['file']] for row in check['worst']]  # what its own label got: least first
+    assert len(shown) == 24 and np.all(np.diff(shown) > -1e-3)
 
 
 def test_a_picture_that_was_relabelled_or_deleted_counts_as_it_is_now(studio, trained):
@@ -92,9 +102,10 @@ def test_the_head_alone_learns_from_kept_features(studio, trained):
     stamps = {file: file.stat().st_mtime_ns for file in kept}
     studio.idle()
     # the backbone is frozen: only the last layer differs
-    weights = [{t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(
-        studio.projects / 'colours' / '.studio' / 'runs' / number / 'model.onnx').graph.initializer}
-        for number in ('1', run)]
+    runs = studio.projects / 'colours' / '.studio' / 'runs'
+    weights = [{t.name: onnx.numpy_helper.to_array(t)
+                for t in onnx.load(runs / number / 'model.onnx').graph.initializer}
+               for number in ('1', run)]
     different = {name for name in weights[0] if name in weights[1]
                  and not np.array_equal(weights[0][name], weights[1][name])}
     assert different == {'fc.weight', 'fc.bias'}
@@ -118,11 +129,12 @@ def test_trainings_that_cannot_be(studio, trained, wish, part):
 
 def test_too_few_pictures(studio):
     path = studio.make('few', categories=list(COLOURS))
-    assert 'at least two categories (none so far)' in studio.refuses(f'{path}/runs', {'sets': ['A']})
+    runs, wish = f'{path}/runs', {'sets': ['A']}
+    assert 'at least two categories (none so far)' in studio.refuses(runs, wish)
     studio.fill(path, 1, ['up'])
-    assert 'at least two categories (up' in studio.refuses(f'{path}/runs', {'sets': ['A']})
+    assert 'at least two categories (up' in studio.refuses(runs, wish)
     studio.fill(path, 4, ['down'])
-    assert "'up' has 1 picture;" in studio.refuses(f'{path}/runs', {'sets': ['A']})
+    assert "'up' has 1 picture;" in studio.refuses(runs, wish)
 
 
 def test_imagenet_weights_that_cannot_be_had_are_one_sentence(studio, trained, monkeypatch):
@@ -136,7 +148,7 @@ def test_imagenet_weights_that_cannot_be_had_are_one_sentence(studio, trained, m
 
 def test_stop_and_go_on(studio, trained):
     run = studio.train(trained, **{**SMALL, 'epochs': 12})
-    wait_for(lambda: studio.ask(f'{trained}/runs/{run}')['train']['rows'], 'the first epoch', 90)
+    wait_for(lambda: studio.ask(f'{trained}/runs/{run}')['train']['rows'], 'the first epoch', LIMIT_S)
     studio.ask(f'{trained}/runs/{run}', {'do': 'stop'})
     state = studio.finished(trained, run, status='stopped')
     done = len(state['train']['rows'])
@@ -158,14 +170,14 @@ def test_kill_9_of_the_training_then_of_the_studio(tmp_path):
         first.fill(path, 5)
         before = tree_of(first.projects / 'killed')
         run = first.train(path, **{**SMALL, 'epochs': 8})
-        wait_for(lambda: first.ask(f'{path}/runs/{run}')['train']['rows'], 'an epoch', 90)
+        wait_for(lambda: first.ask(f'{path}/runs/{run}')['train']['rows'], 'an epoch', LIMIT_S)
         os.kill(first.worker(), signal.SIGKILL)
         state = first.finished(path, run, status='failed')
         assert 'signal 9' in state['train']['sentence']
         done = len(state['train']['rows'])
         first.ask(f'{path}/runs/{run}', {'do': 'train'})
         wait_for(lambda: len(first.ask(f'{path}/runs/{run}')['train']['rows']) > done, 'one more',
-                 90)
+                 LIMIT_S)
         first.kill()
         worker = first.worker()
         assert worker is not None  # it does not end with the studio
@@ -180,7 +192,7 @@ def test_kill_9_of_the_training_then_of_the_studio(tmp_path):
             assert tree_of(second.projects / 'killed') == before
             # killed with no studio there to see it: told by the lock that the kernel freed
             run = second.train(path, **{**SMALL, 'epochs': 50})
-            wait_for(lambda: second.ask(f'{path}/runs/{run}')['train']['rows'], 'an epoch', 90)
+            wait_for(lambda: second.ask(f'{path}/runs/{run}')['train']['rows'], 'an epoch', LIMIT_S)
             worker = second.worker()
             second.kill()
             os.kill(worker, signal.SIGKILL)
@@ -193,7 +205,7 @@ def test_kill_9_of_the_training_then_of_the_studio(tmp_path):
 def test_a_crash_is_one_sentence(studio, trained):
     run = studio.train(trained, **{**SMALL, 'epochs': 50})
     folder = studio.projects / 'colours' / '.studio' / 'runs' / run
-    wait_for(lambda: (folder / 'last.pt').exists(), 'a checkpoint', 90)
+    wait_for(lambda: (folder / 'last.pt').exists(), 'a checkpoint', LIMIT_S)
     os.kill(studio.worker(), signal.SIGKILL)
     studio.finished(trained, run, status='failed')
     (folder / 'last.pt').write_bytes(b'damaged')
@@ -211,7 +223,7 @@ def test_two_data_sets_one_to_check_on(studio):
     state = studio.finished(path, studio.train(path, check='B'))
     assert state['train']['score']['pictures'] == 6
     check = wait_for(lambda: studio.ask(f'{path}/runs/1')['evaluate'].get('figures'), 'the check',
-                     60)
+                     LIMIT_S)
     assert check['held back']['pictures'] == 6 and check['all']['pictures'] == 15
     studio.idle()
 
@@ -256,9 +268,8 @@ def test_compressed_models_are_smaller_and_still_load(studio, trained):
 
 
 def test_the_page_answers_while_a_training_runs(studio, trained):
-    import time
     run = studio.train(trained, **{**SMALL, 'epochs': 60})
-    wait_for(lambda: studio.ask(f'{trained}/runs/{run}')['train']['rows'], 'an epoch', 90)
+    wait_for(lambda: studio.ask(f'{trained}/runs/{run}')['train']['rows'], 'an epoch', LIMIT_S)
     spent = []
     for _ in range(20):
         start_s = time.perf_counter()

@@ -20,7 +20,7 @@ os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')  # the sources say it in a 
 import cv2
 from edge_vision.core.onnx_model import own_models_folder
 from training.errors import run
-from training.studio.server import serve
+from training.studio.server import Options, serve
 
 PROJECTS = Path('~/edge_vision_projects')
 
@@ -51,20 +51,22 @@ def parse() -> argparse.Namespace:
     add('--host', default='127.0.0.1', help='0.0.0.0: the whole network may open the page')
     add('--port', type=int, default=8090, help='0: any free one (default: %(default)s)')
     add('--token', default='', help='word that the page then wants: /?token=WORD')
+    add(
+        '--nice',
+        type=int,
+        default=10,
+        help='how far trainings stand back behind all else, 0 to 19 (default: %(default)s)',
+    )
     return parser.parse_args()
 
 
 async def serve_until_told(args: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
-    await serve(
-        args.projects.expanduser().absolute(),
-        args.models.expanduser().absolute(),
-        args.source.strip(),
-        args.host,
-        args.port,
-        args.token,
-        asyncio.Event(),
-    )
+    folders = {
+        name: getattr(args, name).expanduser().absolute() for name in ('projects', 'models')
+    }
+    given = {**vars(args), **folders, 'source': args.source.strip()}
+    await serve(Options(**given), asyncio.Event())
 
 
 def main() -> None:

@@ -32,8 +32,9 @@ TASKS = ('train', 'evaluate', 'compress')
 class Jobs:
     """Starts workers, one at a time for all projects, and reads what they tell."""
 
-    def __init__(self, projects: Projects):
-        """Look after the projects below one folder."""
+    def __init__(self, projects: Projects, nice: int):
+        """Look after the projects below one folder; workers run with the niceness `nice`."""
+        self._nice = nice
         self._projects = projects
         self._lock = threading.Lock()
         self._child: subprocess.Popen | None = None
@@ -91,7 +92,7 @@ class Jobs:
                     held.truncate(0)
                     held.write(json.dumps({'project': project.name, 'run': run, 'task': task}))
                     held.flush()
-                    self._child = spawn(folder, task, held.fileno())
+                    self._child = spawn(folder, task, held.fileno(), self._nice)
 
     def drop(self, project: Project, run: str) -> None:
         """Throw a training away."""
@@ -124,13 +125,22 @@ class Jobs:
         self._child = None
 
 
-def spawn(folder: Path, task: str, lock: int) -> subprocess.Popen:
+def spawn(folder: Path, task: str, lock: int, nice: int) -> subprocess.Popen:
     """Start a worker that keeps the lock, in a session of its own so that Ctrl-C spares it."""
     cores = len(os.sched_getaffinity(0))
     threads = {name: str(cores) for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')}
+    threads['OMP_WAIT_POLICY'] = 'PASSIVE'  # threads that wait do not take cores from others
     with open(folder / 'log.txt', 'ab') as log:
         return subprocess.Popen(
-            [sys.executable, '-m', 'training.studio.worker', str(folder), task, str(lock)],
+            [
+                sys.executable,
+                '-m',
+                'training.studio.worker',
+                str(folder),
+                task,
+                str(lock),
+                str(nice),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -92,4 +92,5 @@ def job_of(
         'rate': number_of(wish, 'rate', 1e-3, 1e-6, 1.0),
         'size': int(number_of(wish, 'size', 224, 32, 224)),
         'width': int(number_of(wish, 'width', 64, 4, 64)),
+        'repeat': int(number_of(wish, 'repeat', 0, 0, 100)),
     }

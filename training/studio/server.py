@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 import signal
 
@@ -43,26 +44,32 @@ def application(studio: Studio, host: str, token: str) -> web.Application:
     return app
 
 
-async def serve(
-    projects: Path,
-    models: Path,
-    source: str,
-    host: str,
-    port: int,
-    token: str,
-    stop: asyncio.Event,
-) -> None:
+@dataclass(frozen=True)
+class Options:
+    """What the studio is started with; nice: of its trainings."""
+
+    projects: Path
+    models: Path
+    source: str
+    host: str
+    port: int
+    token: str
+    nice: int
+
+
+async def serve(options: Options, stop: asyncio.Event) -> None:
     """Serve until `stop`; UserError where the address or the folder cannot be had."""
+    host, port = options.host, options.port
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    studio = Studio(projects, models, loop)
+    studio = Studio(options.projects, options.models, options.nice, loop)
     runner = web.AppRunner(
-        application(studio, host, token), access_log=None, shutdown_timeout=CLOSE_S
+        application(studio, host, options.token), access_log=None, shutdown_timeout=CLOSE_S
     )
     try:
-        if source:
-            await asyncio.to_thread(studio.camera.choose, source)
+        if options.source:
+            await asyncio.to_thread(studio.camera.choose, options.source)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
@@ -70,7 +77,7 @@ async def serve(
             raise UserError(why_not(host, port, error)) from error
         address = f'http://{"127.0.0.1" if host == "0.0.0.0" else host}:{runner.addresses[0][1]}/'
         print(f'the studio is at {address}', flush=True)
-        if not is_local(host) and not token:
+        if not is_local(host) and not options.token:
             print('everyone in the network can use it: --token WORD asks for a word', flush=True)
         await stop.wait()
     finally:

@@ -40,11 +40,11 @@ def training_problem() -> str:
 class Studio:
     """All parts; methods that touch files block and belong into a thread."""
 
-    def __init__(self, projects: Path, models: Path, loop: asyncio.AbstractEventLoop):
+    def __init__(self, projects: Path, models: Path, nice: int, loop: asyncio.AbstractEventLoop):
         """Open the folder of projects; `models` is where the nodes look for models."""
         self.projects = Projects(projects)
         self.models = models
-        self.jobs = Jobs(self.projects)
+        self.jobs = Jobs(self.projects, nice)
         self.camera, self.live = Camera(loop), Live()
         self.problem = training_problem()
         self._lock = threading.Lock()

@@ -11,7 +11,6 @@ import cv2
 from edge_vision.core.errors import UserError
 from edge_vision.core.gesture import GestureModel
 import numpy as np
-import torch
 from training.gesture.augment import Flips, make_flips, Strength
 from training.gesture.checkpoint import load_checkpoint
 from training.gesture.dataset import GestureItem, GestureSet
@@ -22,13 +21,13 @@ from training.gesture.fit import train as train_whole
 from training.gesture.network import (
     CLASSIFICATION,
     GestureNet,
-    load_backbone,
     make_network,
     REGRESSION,
+    WIDTH,
 )
 from training.gesture.settings import Settings
 from training.gesture.split import split
-from training.gesture.start import read_model_weights
+from training.gesture.start import init_weights, read_model_weights
 from training.studio.features import FeatureStore, views_of
 from training.studio.files import write_json
 from training.studio.head import Sample, train_head
@@ -95,25 +94,20 @@ def divided(project: Project, job: dict[str, Any]) -> tuple[GestureSet, GestureS
     return split(data, HELD_BACK)
 
 
-def start_network(task: str, count: int, labels: tuple[str, ...], job: dict[str, Any]):
-    """Make the network with the weights to start from; gives it with the size of its pictures."""
+def start_network(
+    task: str, labels: tuple[str, ...], job: dict[str, Any]
+) -> tuple[GestureNet, int]:
+    """Make the network with the weights to start from; gives it with the side of its pictures."""
     if not job['start_file']:
-        model = make_network(task, count, job['start'], job['width'])
+        model = make_network(task, len(labels), job['start'], job['width'])
         if job['start'] == 'imagenet' and not model.pretrained:
             raise UserError(NO_IMAGENET)
         return model, job['size']
     file = Path(job['start_file'])
-    other = GestureModel(str(file))
-    weights = read_model_weights(file)
-    if 'conv1.weight' not in weights:
-        raise UserError(f'{file.name} holds no ResNet-18 of ours; another start would do.')
-    model = make_network(task, count, 'none', weights['conv1.weight'].shape[0])
-    load_backbone(model, weights, file.name)
-    if other.task == task and other.labels == labels:
-        last = {k: weights[f'fc.{k}'] for k in model.fc.state_dict() if f'fc.{k}' in weights}
-        if len(last) == len(model.fc.state_dict()):
-            model.fc.load_state_dict(last)
-    return model, other.input_wh[0]
+    first = read_model_weights(file).get('conv1.weight')
+    model = make_network(task, len(labels), 'none', WIDTH if first is None else len(first))
+    init_weights(model, labels, file)
+    return model, GestureModel(str(file)).input_wh[0]
 
 
 def train(folder: Path, job: dict[str, Any], report: Report, stop: Stop) -> None:
@@ -134,7 +128,7 @@ def train(folder: Path, job: dict[str, Any], report: Report, stop: Stop) -> None
         [] if job['check'] else [found_at(project, item.file, job['sets']) for item in val.items],
     )
     flips = make_flips(data.labels, pairs_of(data.labels))
-    model, size = start_network(data.task, len(data.labels), data.labels, job)
+    model, size = start_network(data.task, data.labels, job)
     settings = Settings(
         epochs=job['epochs'],
         lr=job['rate'],
@@ -142,6 +136,7 @@ def train(folder: Path, job: dict[str, Any], report: Report, stop: Stop) -> None
         width=model.width,
         start_size=min(128, size),
         val_every=1,
+        repeat=job['repeat'],
         backbone_lr=GENTLE if model.pretrained else 1.0,
     )
     learn = learn_head if job['head_only'] else learn_all
@@ -165,7 +160,7 @@ def found_at(project: Project, file: Path, sets: list[str]) -> tuple[str, str]:
     return '', file.name
 
 
-def row_teller(report: Report, whole: bool):
+def row_teller(report: Report):
     """Give what tells an epoch to the page."""
 
     def tell(row: dict) -> None:
@@ -213,7 +208,7 @@ def learn_head(
         Sample(val, plain, flips, False),
         settings,
         folder,
-        row_teller(report, False),
+        row_teller(report),
         stop,
     )
 
@@ -233,9 +228,6 @@ def learn_all(
     report.say('decoding the pictures')
     kind = Pictures if job['mirror'] else NotMirrored
     pictures = kind(data, settings.size, flips, quiet=True)
-    start = folder / 'start.pt'
-    if not (folder / 'last.pt').is_file():
-        torch.save(model.state_dict(), start)
     report.say('the first epoch is at work; then its pace tells the time left')
     train_whole(
         data,
@@ -243,19 +235,16 @@ def learn_all(
         settings,
         folder,
         pictures=pictures,
-        weights=start if start.is_file() else 'none',
-        on_epoch=row_teller(report, True),
+        init=Path(job['start_file']) if job['start_file'] else None,
+        weights='none' if job['start_file'] else job['start'],
+        on_epoch=row_teller(report),
         stop=stop,
         quiet=True,
     )
-    if stop.is_set() and load_checkpoint_epoch(folder) < settings.epochs:
-        return False
-    start.unlink(missing_ok=True)
-    return True
+    return not stop.is_set() or epochs_kept(folder) >= settings.epochs
 
 
-def load_checkpoint_epoch(folder: Path) -> int:
+def epochs_kept(folder: Path) -> int:
     """Tell after which epoch the training was kept last."""
-    return (
-        int(load_checkpoint(folder / 'last.pt')['epoch']) if (folder / 'last.pt').is_file() else 0
-    )
+    file = folder / 'last.pt'
+    return int(load_checkpoint(file)['epoch']) if file.is_file() else 0

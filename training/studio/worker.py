@@ -1,7 +1,7 @@
 """
 One piece of work in a process of its own: train, evaluate or compress. The studio starts it.
 
-    python -m training.studio.worker RUN_FOLDER TASK LOCK_FD
+    python -m training.studio.worker RUN_FOLDER TASK LOCK_FD NICE
 
 Whatever goes wrong is one sentence in TASK.json; log.txt has the rest.
 """
@@ -21,16 +21,17 @@ from edge_vision.core.errors import UserError
 from training.studio.files import FULL, read_json
 from training.studio.report import Report, Stop, Stopped
 
-NICE = 10  # the page, the camera and the robot come first
 GROUP_NICE = 4  # where the kernel first divides time among sessions: less, as it counts for all
 STOP = 'stop'
 
 
-def be_modest() -> None:
-    """Let everything else have the cores first."""
-    os.nice(NICE)
+def be_modest(nice: int) -> None:
+    """Let everything else have the cores first; 0 for as much as all others."""
+    if nice <= 0:
+        return
+    os.nice(nice)
     try:  # a session of its own is a scheduling group of its own, with a niceness for itself
-        Path('/proc/self/autogroup').write_text(str(GROUP_NICE), encoding='ascii')
+        Path('/proc/self/autogroup').write_text(str(min(nice, GROUP_NICE)), encoding='ascii')
     except OSError:
         pass
 
@@ -73,9 +74,9 @@ def work(folder: Path, task: str, stop: Stop, job: dict[str, Any], hold) -> None
         raise UserError(f"'{task}' is no task.")
 
 
-def main(folder: Path, task: str, lock: int) -> int:
+def main(folder: Path, task: str, lock: int, nice: int) -> int:
     """Return the exit code."""
-    be_modest()
+    be_modest(nice)
     job = read_json(folder / 'job.json', {})
     stop = Stop(folder / STOP)
     signal.signal(signal.SIGTERM, lambda *_: setattr(stop, 'signalled', True))
@@ -107,4 +108,4 @@ def main(folder: Path, task: str, lock: int) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

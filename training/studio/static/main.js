@@ -83,7 +83,7 @@ function missing(error) {
 function show() {
   const { project } = app;
   by('where').textContent = app.name ? ` / ${app.name}` : '';
-  document.title = app.name ? `${app.name} – studio` : 'edge_vision studio';
+  document.title = app.name ? `${app.name} - studio` : 'edge_vision studio';
   by('steps').hidden = !project;
   by('undo').hidden = !project || !project.undo;
   by('undo').title = project && project.undo ? `Take back: ${project.undo}` : '';
