@@ -25,6 +25,7 @@ from pathlib import Path
 from edge_vision.core.errors import UserError
 import numpy as np
 import onnx
+import torch
 from tqdm import tqdm
 from training.errors import run
 from training.sharing.graph import with_shared
@@ -119,7 +120,9 @@ def parse() -> argparse.Namespace:
     add('--checkpoint', type=Path, help='what the model file was exported of (fine-tuning)')
     add('--data', type=Path, help='what to train on: class folders, CSV of points, COCO file')
     add('--images', type=Path, help='its image folder (default: X/ beside X.csv or X.json)')
+    add('--boxes', type=Path, help='CSV of the hands in class folders, as train_gesture --boxes')
     add('--finetune-epochs', type=int, default=0, help='(default: %(default)s)')
+    add('--threads', type=int, default=0, help='CPU threads (0: as torch chooses)')
     add('--lr', type=float, default=TuneSettings.lr, help='(default: %(default)s)')
     add('--out', type=Path, required=True, help='model file to write')
     return parser.parse_args()
@@ -142,7 +145,9 @@ def main() -> None:
     losses: dict[str, list[float]] = {}
     done = with_shared(model, layers)
     if args.finetune_epochs > 0:
-        task = read_task(args.checkpoint, args.data, args.images, args.seed)
+        if args.threads:
+            torch.set_num_threads(args.threads)
+        task = read_task(args.checkpoint, args.data, args.images, args.boxes, args.seed)
         settings = TuneSettings(args.finetune_epochs, args.lr, args.seed)
         done, layers, losses['losses'] = tuned(model, layers, task, settings)
     args.out.parent.mkdir(parents=True, exist_ok=True)

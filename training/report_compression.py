@@ -41,7 +41,7 @@ from training.sharing.pages import (
 from training.sharing.rows import Bench, FLOAT, Part, Subject, wishes
 from training.sharing.tune import TuneSettings
 
-FEW, MORE = [2, 3, 8, 16], [32, 64, 256]  # shared values, with fine-tuning and without
+FEW, MORE = [2, 3, 8, 16], [32, 64, 256]  # shared values, in all variants and as they are
 HELD_SHARE = 0.1  # that train_gesture holds out by itself
 
 
@@ -84,11 +84,11 @@ def parts_of(data: GestureSet, files: list[Path], burst: int) -> tuple[Part, ...
     )
 
 
-def report(bench: Bench) -> dict:
+def report(bench: Bench, few: list[int], more: list[int]) -> dict:
     """Make what is missing of a subject, take the times, and arrange it all."""
-    wanted = wishes(FEW, MORE)
+    wanted = wishes(few, more)
     bench.fill(wanted)
-    timed = [w.key for w in wanted if w.variant == ('plain' if w.clusters in MORE else 'tuned')]
+    timed = [w.key for w in wanted if w.variant == ('tuned' if w.clusters in few else 'plain')]
     times = bench.times([FLOAT, *timed])
     subject = bench.subject
     return {
@@ -115,6 +115,8 @@ def parse() -> argparse.Namespace:
     add('--gesture-boxes', type=Path, help='CSV of the hands in it, as train_gesture --boxes')
     add('--gesture-folds', type=Path, help='run folder of train_gesture --folds')
     add('--burst', type=int, default=BURST, help='as in that run (default: %(default)s)')
+    add('--clusters', type=int, nargs='+', default=FEW, help='(default: %(default)s)')
+    add('--more', type=int, nargs='*', default=MORE, help='as they are, (default: %(default)s)')
     add('--finetune-epochs', type=int, default=2, help='(default: %(default)s)')
     add('--lr', type=float, default=TuneSettings.lr, help='(default: %(default)s)')
     add('--threads', type=int, default=1, help='of training and of timing (default: %(default)s)')
@@ -133,7 +135,7 @@ def main() -> None:
     subjects = [fingertip_subject(args)] if args.fingertip else []
     subjects += [gesture_subject(args)] if args.gesture else []
     benches = [Bench(subject, args.work, settings, args.threads) for subject in subjects]
-    found = {bench.subject.name: report(bench) for bench in benches}
+    found = {bench.subject.name: report(bench, args.clusters, args.more) for bench in benches}
     command = ' '.join(['python -m training.report_compression', *sys.argv[1:]])
     args.docs.mkdir(parents=True, exist_ok=True)
     write_json(args.docs, found, command)

@@ -40,6 +40,15 @@ SIDE, WIDTH = 64, 8
 COLOURS = {'blue': (200, 40, 40), 'red': (40, 40, 200)}
 
 
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    """Let no thread wait for another on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope='module')
 def gesture(tmp_path_factory):
     """Write pictures of two colours, an untrained small network's checkpoint, and its export."""
@@ -107,7 +116,7 @@ def mean_loss(task, network, head_only: bool) -> float:
 @pytest.mark.parametrize(('layers', 'lr'), [('all', 0.05), ('last', 0.3)])
 def test_fine_tuning_lowers_the_loss(gesture, layers, lr):
     model = read_model(gesture / 'model.onnx')
-    task = read_task(gesture / 'best.pt', gesture / 'data', None)
+    task = read_task(gesture / 'best.pt', gesture / 'data')
     weights = share_layers(model, [layers], 3, zero=True, quiet=True)
     shared = {name.removesuffix('.weight'): value for name, value in weights.items()}
     before, _, _ = fine_tune(task, shared, TuneSettings(epochs=1, lr=0.0), quiet=True)
@@ -119,7 +128,7 @@ def test_fine_tuning_lowers_the_loss(gesture, layers, lr):
 
 def test_what_the_file_holds_then(gesture):
     model = read_model(gesture / 'model.onnx')
-    task = read_task(gesture / 'best.pt', gesture / 'data', None)
+    task = read_task(gesture / 'best.pt', gesture / 'data')
     shared = share_layers(model, ['all'], 3, zero=True, quiet=True)
     done, after, _ = tuned(model, shared, task, TuneSettings(epochs=1, lr=0.03), quiet=True)
     for name, values in unpacked_weights(done).items():
@@ -135,7 +144,7 @@ def test_what_the_file_holds_then(gesture):
 def test_the_file_gives_what_the_tuned_network_gives(gesture):
     """What `tuned` checks is a real check: another network's file fails it."""
     model = read_model(gesture / 'model.onnx')
-    task = read_task(gesture / 'best.pt', gesture / 'data', None)
+    task = read_task(gesture / 'best.pt', gesture / 'data')
     shared = {'fc': share(task.network.fc.weight.detach().numpy(), 2)}
     network, after, _ = fine_tune(task, shared, TuneSettings(epochs=1, lr=0.3), quiet=True)
     assert not np.array_equal(after['fc'].table, shared['fc'].table)
@@ -159,13 +168,13 @@ def test_a_foreign_checkpoint_is_refused(gesture, tmp_path):
     state = torch.load(gesture / 'best.pt')
     state['average']['layer2.0.conv1.weight'] *= -1
     torch.save(state, tmp_path / 'other.pt')
-    task = read_task(tmp_path / 'other.pt', gesture / 'data', None)
+    task = read_task(tmp_path / 'other.pt', gesture / 'data')
     shared = share_layers(model, ['layer2.0'], 4, quiet=True)
     with pytest.raises(UserError, match=r'weights layer2\.0\.conv1\.weight differ'):
         tuned(model, shared, task, TuneSettings(1), quiet=True)
     torch.save({'kind': 'another'}, tmp_path / 'other.pt')
     with pytest.raises(UserError, match='neither train_gesture nor train_detector'):
-        read_task(tmp_path / 'other.pt', gesture / 'data', None)
+        read_task(tmp_path / 'other.pt', gesture / 'data')
 
 
 def test_the_detector_too(toy, tmp_path):
@@ -177,7 +186,7 @@ def test_the_detector_too(toy, tmp_path):
     state = {'settings': settings, 'labels': ['person'], 'widths': detector.widths, 'size': 96}
     save_detector(tmp_path / 'best.pt', {**state, 'average': detector.state_dict()})
     model = build_onnx(detector.eval(), 96, ['person'])
-    task = read_task(tmp_path / 'best.pt', toy, None)
+    task = read_task(tmp_path / 'best.pt', toy)
     shared = share_layers(model, ['last'], 4, quiet=True)
     _, after, losses = tuned(model, shared, task, TuneSettings(4, 0.02), quiet=True)
     assert losses[-1] < losses[0]

@@ -172,7 +172,7 @@ def draw_histogram(weight: np.ndarray, file: Path, clusters: tuple[int, ...] = (
         shared = share(weight, k)
         centres = shared.table[0]
         reach = 1.4 * float(np.abs(centres).max())
-        axis.hist(weight.reshape(-1), 160, (-reach, reach), color='tab:gray', alpha=0.6)
+        axis.hist(weight.reshape(-1), 160, range=(-reach, reach), color='tab:gray', alpha=0.6)
         axis.set(title=f'{k} shared values', xlabel='value', ylabel='weights, before')
         after = axis.twinx()
         after.vlines(centres, 0, np.bincount(shared.index.reshape(-1), minlength=k))

@@ -124,7 +124,7 @@ class Bench:
             if number not in self.tasks:
                 part = self.subject.parts[number]
                 self.tasks[number] = GestureTask(self.states[number], part.train, quiet=True)
-            done, layers, _ = tuned(model, layers, self.tasks[number], self.settings)
+            done, layers, _ = tuned(model, layers, self.tasks[number], self.settings, quiet=True)
         self.file(wish.key, number).write_bytes(done.SerializeToString())
         zeros = sum(shared.sparsity * shared.index.size for shared in layers.values())
         return {'sparsity': zeros / sum(shared.index.size for shared in layers.values())}

@@ -21,7 +21,7 @@ from training.feed import Pictures as DetectorPictures
 from training.gesture import checkpoint as gesture_checkpoint
 from training.gesture import export as gesture_export
 from training.gesture.augment import make_flips, MILD
-from training.gesture.dataset import GestureSet, read_set
+from training.gesture.dataset import GestureSet, read_set, with_boxes
 from training.gesture.feed import epoch_batches, feed, Pictures
 from training.gesture.loss import class_weights, loss_of
 from training.gesture.network import CLASSIFICATION, GestureNet, to_input
@@ -144,7 +144,13 @@ class DetectorTask:
         check_parity(model, cast(Detector, network), self.size)
 
 
-def read_task(checkpoint: Path, data: Path, images: Path | None, seed: int = 0) -> Task:
+def read_task(
+    checkpoint: Path,
+    data: Path,
+    images: Path | None = None,
+    boxes: Path | None = None,
+    seed: int = 0,
+) -> Task:
     """Read a checkpoint of train_gesture or train_detector, and what it is to be trained on."""
     if not checkpoint.is_file():
         raise UserError(f'The checkpoint {checkpoint} does not exist.')
@@ -154,6 +160,7 @@ def read_task(checkpoint: Path, data: Path, images: Path | None, seed: int = 0) 
         except UserError:
             continue
         if kind is gesture_checkpoint:
-            return GestureTask(state, read_set(data, images, tuple(state['labels'])), seed)
+            found = read_set(data, images, tuple(state['labels']))
+            return GestureTask(state, with_boxes(found, boxes) if boxes else found, seed)
         return DetectorTask(state, read_coco(data, images), seed)
     raise UserError(f'{checkpoint} is a checkpoint of neither train_gesture nor train_detector.')
