@@ -1,5 +1,6 @@
 # What a person types; CONTRIBUTING.md tells more.
 #   make run    [SOURCE= MODEL= PORT= ARGS=]   the whole system, on the demo source by default
+#   make studio [SOURCE= PORT= ARGS=]          the page that collects, trains and deploys gestures
 #   make test   [ARGS=] [EXTRAS=]              all tests; EXTRAS= leaves PyTorch and its tests out
 #   make bench                                 the tables of docs/benchmarks.md
 #   make lint                                  the checkers
@@ -10,7 +11,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup clean
+.PHONY: help run studio test bench lint setup clean
 
 # The arguments of the launch file are written small, and make would take such a one in silence.
 $(foreach name,source model port args extras,$(if $(filter command,$(firstword $(origin $(name)))),\
@@ -43,6 +44,10 @@ help:
 run: EXTRAS ?= speech
 run:
 	$(call in_environment,$(EXTRAS),python scripts/run.py nano config/nano.yaml)
+
+studio: EXTRAS ?= training
+studio:
+	$(call in_environment,$(EXTRAS),python scripts/run_studio.py)
 
 test: EXTRAS ?= training speech
 test:

@@ -148,7 +148,7 @@ def test_imagenet_weights_that_cannot_be_had_are_one_sentence(studio, trained, m
 
 def test_stop_and_go_on(studio, trained):
     run = studio.train(trained, **{**SMALL, 'epochs': 12})
-    wait_for(lambda: studio.ask(f'{trained}/runs/{run}')['train']['rows'], 'the first epoch', LIMIT_S)
+    wait_for(lambda: studio.ask(f'{trained}/runs/{run}')['train']['rows'], 'an epoch', LIMIT_S)
     studio.ask(f'{trained}/runs/{run}', {'do': 'stop'})
     state = studio.finished(trained, run, status='stopped')
     done = len(state['train']['rows'])
@@ -192,7 +192,8 @@ def test_kill_9_of_the_training_then_of_the_studio(tmp_path):
             assert tree_of(second.projects / 'killed') == before
             # killed with no studio there to see it: told by the lock that the kernel freed
             run = second.train(path, **{**SMALL, 'epochs': 50})
-            wait_for(lambda: second.ask(f'{path}/runs/{run}')['train']['rows'], 'an epoch', LIMIT_S)
+            wait_for(lambda: second.ask(f'{path}/runs/{run}')['train']['rows'], 'an epoch',
+                     LIMIT_S)
             worker = second.worker()
             second.kill()
             os.kill(worker, signal.SIGKILL)
