@@ -17,6 +17,7 @@ from edge_vision.core.gesture import (
     REGRESSION,
 )
 from edge_vision.core.model_slot import ModelSlot
+from edge_vision.core.priority import call_giving_way
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +32,23 @@ class GestureModels:
     """
 
     def __init__(self, names: Dict[str, str], providers: Sequence[str], threads: int,
-                 tell: Callable[[str], None] = log.info):
+                 nice: int = 0, tell: Callable[[str], None] = log.info):
         """
         Load what `names` tells, '' being none; UserError where one cannot be.
 
         A shipped model that is not there is told in the log, and loaded when it comes.
-        tell(sentence) hears of each model that is put to work.
+        nice: how far the networks' own threads give way. tell(sentence) hears of each model that
+        is put to work.
         """
         self._say = tell
         self._changing = threading.Lock()
-        self._slots = {task_name: ModelSlot(find_gesture, partial(
-            load_gesture, task=task, providers=providers, threads=threads))
-            for task_name, task in TASKS.items()}
+
+        def load(task: str, model: str) -> GestureModel:
+            work = partial(load_gesture, model, task, providers, threads)
+            return work() if threads == 1 else call_giving_way(work, nice)
+
+        self._slots = {name: ModelSlot(find_gesture, partial(load, task))
+                       for name, task in TASKS.items()}
         for name, slot in self._slots.items():
             model = names[name].strip()
             try:
