@@ -100,9 +100,9 @@ def write_page(docs: Path, subjects: dict[str, dict], command: str) -> None:
     lines += [f'    {command}', '']
     lines += [
         '*zeroed*: the value nearest zero was made zero. *fine-tuned*: the shared values, biases'
-        ' and batch norms were trained on. Load and inference times are medians in ONNX Runtime,'
-        ' all files in turns; *of float32* is the median of the ratios within a turn. Compare'
-        ' ratios, not machines.'
+        ' and batch norms were trained on. Load and inference times are medians in ONNX Runtime'
+        ' with one thread, all files in turns; *of float32* is the median of the ratios within a'
+        ' turn. Compare ratios, not machines.'
     ]
     for name, subject in subjects.items():
         metric = subject['metric']

@@ -150,21 +150,24 @@ class Bench:
         """
         Take load and inference times of rows' first files, in milliseconds, in turns.
 
-        ms_ratio: the median over the rounds of the time against float32's in the same round.
+        ms_ratio: the median over the rounds of the time against float32's in the same round. With
+        one thread it is the processor's time, which leaves out that others use the machine.
         """
         loads, runs = np.zeros((LOADS, len(keys))), np.zeros((ROUNDS, len(keys)))
         bgr = self.pictures[0].plain(0, self.size)[None]
+
+        clock = time.process_time if self.threads == 1 else time.perf_counter
 
         def load(key: str) -> OnnxModel:
             return OnnxModel(str(self.file(key)), ['cpu'], self.threads)
 
         for row in tqdm(loads, 'load', unit='round'):
-            row[:] = [taken_ms(partial(load, key)) for key in keys]
+            row[:] = [taken_ms(clock, partial(load, key)) for key in keys]
         models = [load(key) for key in keys]
         for number in tqdm(range(-WARM_UP, ROUNDS), 'run', unit='round'):
             order = np.random.default_rng(abs(number)).permutation(len(keys))
             for i in order:  # none is always the first, or behind the same
-                taken = taken_ms(partial(models[i].run, {'image': bgr}))
+                taken = taken_ms(clock, partial(models[i].run, {'image': bgr}))
                 if number >= 0:
                     runs[number, i] = taken
         base = runs[:, keys.index(FLOAT)]
@@ -178,11 +181,11 @@ class Bench:
         }
 
 
-def taken_ms(work: Callable[[], object]) -> float:
-    """Milliseconds that `work` takes."""
-    begin_s = time.perf_counter()
+def taken_ms(clock: Callable[[], float], work: Callable[[], object]) -> float:
+    """Milliseconds that `work` takes by a clock in seconds."""
+    begin_s = clock()
     work()
-    return 1000 * (time.perf_counter() - begin_s)
+    return 1000 * (clock() - begin_s)
 
 
 def fingerprint(files: Iterator[Path]) -> str:
