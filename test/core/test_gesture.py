@@ -123,6 +123,7 @@ def test_each_task_has_its_place(tmp_path):
 
 def test_shipped_models_go_by_their_names_and_may_come_later(tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_model, 'MODELS_FOLDER', tmp_path)
+    monkeypatch.setenv('EDGE_VISION_MODELS', str(tmp_path / 'own'))
     with pytest.raises(MissingModel, match=r"'gesture' is not there: .*/gesture\.onnx"):
         load_gesture('gesture')
     save_classifier(tmp_path / 'gesture.onnx')

@@ -128,6 +128,7 @@ def shipped(tmp_path, monkeypatch):
     folder = tmp_path / 'shipped'
     folder.mkdir()
     monkeypatch.setattr(onnx_model, 'MODELS_FOLDER', folder)
+    monkeypatch.setenv('EDGE_VISION_MODELS', str(tmp_path / 'own'))
     return folder
 
 
@@ -147,6 +148,15 @@ def test_shipped_models_that_are_missing_are_awaited(shipped, caplog):
     assert "'fingertip'" not in both.problem() and "'gesture'" in both.problem()
     with pytest.raises(UserError, match="'gesture' is not there"):
         both.change(models('gesture', 'fingertip'))  # set again
+
+
+def test_a_deployed_model_takes_the_place_of_the_shipped_one_of_its_name(shipped, tmp_path):
+    save_classifier(shipped / 'gesture.onnx')
+    both = GestureModels(models('gesture'), ('cpu',), 1)
+    (tmp_path / 'own').mkdir()
+    save_classifier(tmp_path / 'own' / 'gesture.onnx', ('mine', 'b', 'c'))
+    assert both.look() == [] and both.look() == ['model']
+    assert both.at_work()['model'].labels == ('mine', 'b', 'c')
 
 
 def test_what_a_user_names_has_to_be_there_at_the_start(shipped):

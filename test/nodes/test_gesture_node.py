@@ -263,6 +263,7 @@ def own_node(tmp_path, monkeypatch):
     from edge_vision.nodes.gesture_node import GestureNode
     import rclpy
     monkeypatch.setattr(onnx_model, 'MODELS_FOLDER', tmp_path)
+    monkeypatch.setenv('EDGE_VISION_MODELS', str(tmp_path / 'own'))
     rclpy.init(args=['--ros-args', '-r', '__ns:=/own', '-p', 'rate_hz:=20.0'])
     node = GestureNode()
     executor = SingleThreadedExecutor()
