@@ -26,7 +26,8 @@ from training.studio.projects import Projects
 
 LOCK = '.job.lock'
 STOP = 'stop'  # a file of this name in the run's folder asks the worker to stop
-TASKS = ('train', 'evaluate', 'compress')
+WORDS = {'train': 'training', 'evaluate': 'check', 'compress': 'compression'}
+TASKS = tuple(WORDS)
 
 
 class Jobs:
@@ -46,9 +47,9 @@ class Jobs:
             return None
         if self._child is not None:
             self._child.poll()  # so that no ended child stays a zombie
-        with open(file, 'r+') as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(file, 'rb') as held:
+            try:  # shared, so that two who look do not take each other for the worker
+                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 return read_json(file, {'project': '', 'run': '', 'task': ''})
         return None
@@ -71,7 +72,7 @@ class Jobs:
         with self._lock:
             busy = self.current()
             if busy is not None:
-                what = {'train': 'training'}.get(busy['task'], busy['task'])
+                what = WORDS.get(busy['task'], 'work')
                 raise UserError(
                     f"The {what} of project '{busy['project']}' is at work; stop it or wait for"
                     ' its end.'
@@ -79,19 +80,15 @@ class Jobs:
             folder = run_folder(project, run)
             (folder / STOP).unlink(missing_ok=True)
             with told_in_a_sentence('the training'):
-                write_json(
-                    folder / f'{task}.json',
-                    {
-                        **read_json(folder / f'{task}.json', {}),
-                        'status': 'running',
-                        'sentence': 'starting',
-                    },
-                )
                 with open(self._projects.root / LOCK, 'a+') as held:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(held, fcntl.LOCK_EX)  # at once, but for one who looks
                     held.truncate(0)
                     held.write(json.dumps({'project': project.name, 'run': run, 'task': task}))
                     held.flush()
+                    # after the lock: who reads that it runs finds the lock taken
+                    state = told(folder, task)
+                    state.update(status='running', sentence='starting')
+                    write_json(folder / f'{task}.json', state)
                     self._child = spawn(folder, task, held.fileno(), self._nice)
 
     def drop(self, project: Project, run: str) -> None:
@@ -108,11 +105,12 @@ class Jobs:
     def state(self, project: Project, run: str, task: str) -> dict[str, Any]:
         """Tell how a task stands; status: '', running, done, stopped or failed."""
         folder = run_folder(project, run)
-        current = self.current()  # first: a worker writes its last words before it ends
-        state = read_json(folder / f'{task}.json', {'status': ''})
         here = {'project': project.name, 'run': run, 'task': task}
-        if state.get('status') == 'running' and current != here:
-            state.update(status='failed', sentence=last_words(folder, self._exit()))
+        state = told(folder, task)
+        if state['status'] == 'running' and self.current() != here:
+            state = told(folder, task)  # a worker's last words come before its end
+            if state['status'] == 'running':
+                state.update(status='failed', sentence=last_words(folder, self._exit()))
         if state.get('status') == 'running' and (folder / STOP).exists():
             state['sentence'] = 'stopping'
         return state
@@ -123,6 +121,11 @@ class Jobs:
     def close(self) -> None:
         """Leave the worker alone; it goes on."""
         self._child = None
+
+
+def told(folder: Path, task: str) -> dict[str, Any]:
+    """Read what a worker has told of a task."""
+    return {'status': '', 'rows': [], **read_json(folder / f'{task}.json', {})}
 
 
 def spawn(folder: Path, task: str, lock: int, nice: int) -> subprocess.Popen:

@@ -5,6 +5,8 @@ import { get, pictureUrl, post, projectPath } from './api.js';
 import { openPicture } from './gallery.js';
 import { finished, modelSelect, models } from './models.js';
 
+const FEW = 24; // pictures that are shown at first
+
 // Where each point is (ring) and where the model saw it (cross).
 function dots({ points, guess }) {
   const node = svg('svg', { viewBox: '0 0 100 100', preserveAspectRatio: 'none' });
@@ -19,6 +21,7 @@ export function check(root, app) {
   let part = 'all';
   let seen = '';
   let result = null;
+  let most = FEW;
   const select = modelSelect((word) => { run = word; load(); });
   const again = h('button', { type: 'button', onclick: () => begin() }, 'Check again');
   const top = h('section', { class: 'card stack' }, h('div', { class: 'row' }, h('h2', {}, 'Model'), select.node, again));
@@ -27,8 +30,9 @@ export function check(root, app) {
   const matrix = h('div', { class: 'scroll' });
   top.append(words, figures, matrix);
   const worst = h('div', { class: 'worst' });
+  const more = h('button', { type: 'button', onclick: () => { most *= 3; draw(); } }, 'Show more');
   const grid = h('section', { class: 'card stack', hidden: true }, h('h2', {}, 'Worst pictures first'),
-    h('p', { class: 'soft' }, 'A wrong label is mended by one click; then train again.'), worst);
+    h('p', { class: 'soft' }, 'Wrong answers first, then the least sure ones. A wrong label is mended by one click; then train again.'), worst, more);
   root.append(h('div', { class: 'stack' }, top, grid));
 
   const number = () => run.split('/').pop();
@@ -73,7 +77,9 @@ export function check(root, app) {
       const row = result.figures[part];
       matrix.replaceChildren(h('p', {}, `Mean error ${score(row)} at 640×480; ${percent(row.within_20_px || 0)} within 20 px.`));
     }
-    worst.replaceChildren(...result.worst.filter((row) => part === 'all' || row.held).map(card));
+    const rows = result.worst.filter((row) => part === 'all' || row.held);
+    worst.replaceChildren(...rows.slice(0, most).map(card));
+    more.hidden = rows.length <= most;
     if (!worst.children.length) worst.append(h('p', { class: 'soft' }, 'none'));
   }
 

@@ -194,11 +194,11 @@ export function collect(root, app) {
     const total = (name) => Object.values(project.counts[name] || {}).reduce((a, b) => a + b, 0);
     sets.replaceChildren(...project.sets.map((name) => h('button', { type: 'button', 'aria-pressed': String(name === set),
       onclick: () => { set = name; update(); } }, `${name} (${total(name)})`)),
-    project.flat ? null : h('button', { type: 'button', class: 'quiet', title: 'Another data set, to check a model on pictures of another day', onclick: () => {
+    ...(project.flat ? [] : [h('button', { type: 'button', class: 'quiet', title: 'Another data set, to check a model on pictures of another day', onclick: () => {
       const free = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('').find((one) => !project.sets.includes(one)) || '';
       const name = window.prompt('Name of the new data set', free);
       if (name !== null) app.attempt(async () => { set = (await app.change({ do: 'add set', name })).name; });
-    } }, '+ data set'));
+    } }, '+ data set')]));
   }
 
   function drawNext() {
@@ -240,7 +240,7 @@ export function collect(root, app) {
           app.attempt(async () => { await drop(projectPath(app.name)); location.hash = '#/'; });
         }
       } }, 'Delete project'), files, zip)));
-  root.append(h('div', { class: 'two' }, h('div', { class: 'stack' }, stage.node, gallery.node), aside));
+  root.append(h('div', { class: 'two collect' }, stage.node, aside, gallery.node));
   ask();
 
   function update() {

@@ -17,7 +17,7 @@ export function compress(root, app) {
   const words = h('p', { class: 'soft' });
   const bar = h('progress', { max: 1 });
   const body = h('tbody');
-  const table = h('table', { 'aria-label': 'Compressed models' }, h('thead', {}, h('tr', {}, ['values', 'size', app.project.kind === 'points' ? 'error' : 'accuracy', 'sees now'].map((t) => h('th', {}, t)))), body);
+  const table = h('table', { 'aria-label': 'Compressed models' }, h('thead', {}, h('tr', {}, ['values', 'size, times smaller', app.project.kind === 'points' ? 'error' : 'accuracy', 'sees now'].map((t) => h('th', {}, t)))), body);
   const none = h('p', { class: 'warn', hidden: true }, 'There is no trained model to compress yet.');
   root.append(h('div', { class: 'two' }, stage.node, h('aside', { class: 'stack' },
     h('section', { class: 'card stack' }, h('h2', {}, 'Model'), none, select.node,
@@ -65,8 +65,8 @@ export function compress(root, app) {
     if (key === listed) return;
     listed = key;
     const whole = sizes.find((row) => !row.k)?.bytes;
-    body.replaceChildren(...sizes.map((row) => h('tr', {}, h('td', {}, row.k ? String(row.k) : 'all (float)'),
-      h('td', {}, `${megabytes(row.bytes)}${row.k && whole ? ` (${(whole / row.bytes).toFixed(1)}× smaller)` : ''}`),
+    body.replaceChildren(...sizes.map((row) => h('tr', {}, h('td', {}, row.k ? String(row.k) : 'all'),
+      h('td', {}, `${megabytes(row.bytes)}${row.k && whole ? `, ${(whole / row.bytes).toFixed(1)}×` : ''}`),
       h('td', {}, score(row)), h('td', { 'data-word': word(row.k) }, '–'))));
     stage.look_with(sizes.map((row) => word(row.k)));
   }

@@ -3,7 +3,7 @@
 import { by, h, plural, svg } from './dom.js';
 import { get, pictureUrl, projectPath, query } from './api.js';
 
-const MORE = 120;
+const MORE = 60; // pictures that are shown at first
 
 function marks(points, names) {
   return svg('svg', { viewBox: '0 0 100 100', preserveAspectRatio: 'none' }, ...names.filter((n) => points[n]).map((n) => {

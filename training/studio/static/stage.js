@@ -137,23 +137,24 @@ export class Stage {
       this.problem = '';
       this.video.srcObject = stream;
       await this.video.play();
-      this.drawOwn();
-      this.sendOwn();
+      this.turn = (this.turn || 0) + 1; // an older loop ends
+      this.drawOwn(this.turn);
+      this.sendOwn(this.turn);
     } catch (error) {
       if (error.name !== 'AbortError') this.problem = error.message;
       this.update();
     }
   }
 
-  drawOwn() {
-    if (this.ended || this.kind !== OWN || !this.video.srcObject || document.hidden) return;
+  drawOwn(turn) {
+    if (turn !== this.turn || this.ended || this.kind !== OWN || !this.video.srcObject || document.hidden) return;
     const { videoWidth: width, videoHeight: height } = this.video;
     if (width && this.video.currentTime !== this.lastTime) {
       this.lastTime = this.video.currentTime;
       this.number += 1;
       this.draw(this.video, width, height);
     }
-    requestAnimationFrame(() => this.drawOwn());
+    requestAnimationFrame(() => this.drawOwn(turn));
   }
 
   draw(picture, width, height) {
@@ -199,8 +200,10 @@ export class Stage {
     this.tell({ next: number }); // the next one travels while this one is drawn
     try {
       const picture = await createImageBitmap(new Blob([new Uint8Array(data, 8)], { type: 'image/jpeg' }));
-      if (!this.frozen) this.number = number;
-      this.draw(picture, picture.width, picture.height);
+      if (this.kind === 'studio') {
+        if (!this.frozen) this.number = number;
+        this.draw(picture, picture.width, picture.height);
+      }
       picture.close();
     } catch (error) { /* a damaged picture of the camera: the next one comes */ }
   }
@@ -216,12 +219,14 @@ export class Stage {
   }
 
   // this browser's pictures go to the models one after the other, as fast as they answer
-  async sendOwn() {
-    while (!this.ended && this.kind === OWN && this.video.srcObject) {
+  async sendOwn(turn) {
+    while (turn === this.turn && !this.ended && this.kind === OWN && this.video.srcObject) {
       if (this.models.length && !document.hidden && this.number && this.socket.readyState === WebSocket.OPEN) {
         const blob = await this.blob(LOOK_QUALITY);
+        const data = blob && await blob.arrayBuffer();
+        if (this.ended || this.socket.readyState !== WebSocket.OPEN) continue;
         this.answered = false;
-        if (blob) this.socket.send(await blob.arrayBuffer());
+        if (data) this.socket.send(data);
         for (let i = 0; i < 100 && !this.answered; i += 1) await new Promise((done) => { setTimeout(done, 20); });
       }
       await new Promise((done) => { setTimeout(done, 40); });

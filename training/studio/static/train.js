@@ -129,13 +129,19 @@ export function train(root, app) {
     board.querySelector('progress').value = state.done || 0;
   }
 
+  function origin(start) {
+    const words = String(start).split('/');
+    if (words[0] === 'run') return words[1] === app.name ? `training ${words[2]}` : `${words[1]}, training ${words[2]}`;
+    return { none: 'nothing', imagenet: 'ImageNet' }[start] || `shipped ${words[1]}`;
+  }
+
   function drawList() {
     const rows = app.project.runs;
     list.hidden = !rows.length;
     list.replaceChildren(h('h2', {}, 'All trainings'), h('div', { class: 'scroll' }, h('table', {}, h('tbody', {}, rows.map((run) => h('tr', {},
       h('td', {}, h('button', { type: 'button', class: 'quiet', onclick: () => { shownRun = run.run; update(); } }, `Training ${run.run}`)),
       h('td', {}, run.train.status === 'done' ? score(run.train.score) : run.train.status),
-      h('td', { class: 'soft' }, `${run.job.head_only ? 'last layer' : 'whole net'}, from ${String(run.job.start).replace('run/', 'training ').replace(`${app.name}/`, '')}`),
+      h('td', { class: 'soft' }, `${run.job.head_only ? 'last layer' : 'whole net'}, from ${origin(run.job.start)}`),
       h('td', {}, run.train.status === 'running' ? null : h('button', { type: 'button', class: 'quiet danger', 'aria-label': `Delete training ${run.run}`, onclick: () => {
         if (window.confirm(`Delete training ${run.run} for good?`)) work(run.run, { do: 'drop' });
       } }, 'Delete'))))))));
