@@ -6,8 +6,8 @@ from typing import Optional
 
 NONE = 'none'  # the settled gesture while there is none
 ABSENT = ('', NONE, 'no_gesture')  # names of classes that mean that there is none
-LEAP_S = 2.0  # between two looks, after which nobody knows what was in between
-LEAP_LOOKS = 2.5  # the same where looks are rare, in looks
+SILENCE_S = 2.0  # without a picture, after which nobody knows what a hand does
+SILENCE_LOOKS = 2.5  # the same where looks are rare, in looks
 ROUNDING_S = 1e-6  # of stamps as floating point numbers
 
 
@@ -16,13 +16,9 @@ def is_gesture(label: str) -> bool:
     return label.strip().lower() not in ABSENT
 
 
-def leap_s_at(rate_hz: float, look_s: float = 0.0) -> float:
-    """
-    Give the pause between looks, seconds, after which nothing is known of what was between.
-
-    rate_hz: of the looks that are wanted; look_s: how long one takes on this machine.
-    """
-    return max(LEAP_S, LEAP_LOOKS * max(1 / rate_hz, look_s))
+def silence_s_at(rate_hz: float) -> float:
+    """Give the time without pictures, seconds, that ends a gesture; rate_hz: of the looks."""
+    return max(SILENCE_S, SILENCE_LOOKS / rate_hz)
 
 
 class Steady:
@@ -30,9 +26,9 @@ class Steady:
     Settles on a gesture that was the best at every look for some time.
 
     `settled` is its name, NONE at the start. A doubtful look counts as NONE, and NONE has to
-    stay for as long as a gesture to count, so that one bad look ends nothing. Where the time leaps
-    or goes back (a camera that was away, a clock that was set), what was seen before is no proof
-    of anything, and a gesture has to stay anew; the settled one stays until another has.
+    stay for as long as a gesture to count, so that one bad look ends nothing. Looks may be as rare
+    as a slow machine makes them; where pictures have ended, call `forget`. Where the time goes
+    back, a gesture has to stay anew, and the settled one stays until another has.
     """
 
     def __init__(self):
@@ -42,20 +38,18 @@ class Steady:
         self._since_s: Optional[float] = None
         self._last_s = 0.0
 
-    def update(self, label: str, is_sure: bool, now_s: float, stable_s: float,
-               leap_s: float = LEAP_S) -> Optional[str]:
+    def update(self, label: str, is_sure: bool, now_s: float, stable_s: float) -> Optional[str]:
         """
         Take the best class of one look; gives the gesture that is settled now, None where none is.
 
         is_sure: its score reaches the threshold. now_s: when the picture came, by any clock.
-        stable_s: how long a gesture has to stay. leap_s: a longer pause breaks the proof.
+        stable_s: how long a gesture has to stay.
         """
         seen = label if is_sure and is_gesture(label) else NONE
-        unbroken = self._since_s is not None and 0 <= now_s - self._last_s <= leap_s
-        if not unbroken or seen != self._candidate:
+        if self._since_s is None or now_s < self._last_s or seen != self._candidate:
             self._candidate, self._since_s = seen, now_s
         self._last_s = now_s
-        if seen == self.settled or now_s - (self._since_s or 0.0) < stable_s - ROUNDING_S:
+        if seen == self.settled or now_s - self._since_s < stable_s - ROUNDING_S:
             return None
         self.settled = seen
         return seen

@@ -14,7 +14,7 @@ from edge_vision.core.gesture_models import GestureModels, TASKS
 from edge_vision.core.pace import Pace
 from edge_vision.core.priority import give_way
 from edge_vision.core.stats import Percentiles, RateMeter
-from edge_vision.core.steady import leap_s_at, Steady
+from edge_vision.core.steady import silence_s_at, Steady
 from edge_vision.core.worker import Worker
 from edge_vision.nodes import channels
 from edge_vision.nodes.edge_node import EdgeNode, Health
@@ -23,7 +23,7 @@ from edge_vision.nodes.process import parser, run
 import numpy as np
 
 FILES_S = 1.0  # how often it is looked whether a model's file has changed
-SILENCE_S = 0.25  # how often it is looked whether pictures have ended
+LISTEN_S = 0.25  # how often it is looked whether pictures have ended
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class GestureNode(EdgeNode):
         self._rate, self._latency_ms = _meter(p.rate_hz), Percentiles()
         self._stages_ms: Dict[str, Percentiles] = {}
         self._best = ''
-        self._looked_s, self._look_s = float('-inf'), 0.0  # when the last look was, and how long
+        self._frame_s = float('-inf')  # when the last frame came
         self._gesture = self.sender(channels.GESTURE)
         self._event = self.sender(channels.GESTURE_EVENT)
         self._fingertip = self.sender(channels.FINGERTIP)
@@ -70,19 +70,19 @@ class GestureNode(EdgeNode):
                               self.complain)
         self._images = self.receiver(channels.IMAGE, self._on_frame)
         self.create_timer(FILES_S, lambda: self._loader.put(True))
-        self.create_timer(SILENCE_S, self._look_for_silence)
+        self.create_timer(LISTEN_S, self._look_for_silence)
         self.begin()
 
     def _on_frame(self, frame: Frame) -> None:
         # not by the stamps: the clock of a robot is often set while it runs, and bags start anew
-        now_s = time.monotonic()
+        self._frame_s = now_s = time.monotonic()
         if (self.enabled and self._models.at_work()
                 and self._pace.due(now_s, self.settings.rate_hz)):
             self._worker.put((frame, now_s))
 
     def _look_at(self, item: Tuple[Frame, float]) -> None:
         """Score one frame with all models; each result is sent as soon as it is there."""
-        (frame, arrived_s), began_s = item, time.monotonic()
+        frame, arrived_s = item
         blobs: Dict[Tuple[int, int], np.ndarray] = {}
         for name, model in self._models.at_work().items():
             if model.input_wh not in blobs:
@@ -95,7 +95,6 @@ class GestureNode(EdgeNode):
             if not self.enabled:
                 return
             self._send(model, numbers, frame, arrived_s)
-        self._look_s = time.monotonic() - began_s
         self._latency_ms.add((time.time_ns() - frame.stamp_ns) / 1e6)
         self._rate.tick()
 
@@ -112,12 +111,8 @@ class GestureNode(EdgeNode):
         self._gesture.send(gestures)
         p, (self._best, score) = self.settings, gestures.best
         with self._settling:
-            self._looked_s = time.monotonic()
             self._tell(self._steady.update(self._best, score >= p.score_threshold, arrived_s,
-                                           p.stable_s, self._leap_s()))
-
-    def _leap_s(self) -> float:
-        return leap_s_at(self.settings.rate_hz, self._look_s)
+                                           p.stable_s))
 
     def _tell(self, settled: Optional[str]) -> None:
         if settled is not None:
@@ -130,7 +125,7 @@ class GestureNode(EdgeNode):
             self._tell(self._steady.forget())
 
     def _look_for_silence(self) -> None:
-        if time.monotonic() - self._looked_s > self._leap_s():
+        if time.monotonic() - self._frame_s > silence_s_at(self.settings.rate_hz):
             self._forget()
 
     def _begin_anew(self, changed) -> None:

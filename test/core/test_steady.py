@@ -1,10 +1,10 @@
 """When a gesture settles, and which frames are looked at; all times are made up."""
 
 from edge_vision.core.pace import Pace
-from edge_vision.core.steady import is_gesture, leap_s_at, Steady
+from edge_vision.core.steady import is_gesture, silence_s_at, Steady
 import pytest
 
-STABLE_S, LEAP_S = 0.5, 2.0
+STABLE_S = 0.5
 UP, DOWN, NO = 'thumb_up', 'thumb_down', 'none'
 
 
@@ -34,20 +34,19 @@ def looks(*labels, start_s=100.0, step_s=0.2):
     (looks(*['No_Gesture', ''] * 5), []),
     (looks(*[UP] * 4, *['no_gesture'] * 4), [(100.6, UP), (101.4, NO)]),
     (looks(UP, UP, step_s=0.5), [(100.5, UP)]),
-    (looks(UP, UP, UP) + looks(UP, UP, UP, UP, start_s=110), [(110.6, UP)]),
-    (looks(*[UP] * 4) + looks(*[DOWN] * 4, start_s=110), [(100.6, UP), (110.6, DOWN)]),
+    (looks(UP, UP, NO, step_s=30), [(130, UP)]),
     (looks(UP, UP, UP) + looks(UP, UP, UP, UP, start_s=50), [(50.6, UP)]),
     (looks(*[UP] * 4) + looks(*[UP] * 9, start_s=50), [(100.6, UP)]),
     (looks(*[UP] * 9, step_s=0.0), []),
 ], ids=['nothing', 'no gesture', 'too short', 'just long enough', 'only once', 'broken off',
         'another between', 'doubt between', 'never sure', 'one bad look', 'three bad looks',
         'over', 'in doubt', 'over in several ways', 'from one to the other', 'again',
-        'names of none', 'over by another name', 'slow looks', 'a leap', 'another after a leap',
+        'names of none', 'over by another name', 'slow looks', 'rare looks',
         'time goes back', 'stays when time goes back', 'time stands'])
 def test_events(seen, events):
     steady, told = Steady(), []
     for now_s, label, is_sure in seen:
-        settled = steady.update(label, is_sure, now_s, STABLE_S, LEAP_S)
+        settled = steady.update(label, is_sure, now_s, STABLE_S)
         if settled is not None:
             told.append((pytest.approx(now_s), settled))
             assert steady.settled == settled
@@ -71,10 +70,9 @@ def test_when_pictures_end_the_gesture_does_too_and_has_to_stay_anew():
     assert later == [None, None, None, UP]
 
 
-@pytest.mark.parametrize(('rate_hz', 'look_s', 'leap_s'), [
-    (5, 0, 2), (60, 0, 2), (0.5, 0, 5), (5, 0.1, 2), (5, 3, 7.5)])
-def test_rare_looks_are_no_leaps(rate_hz, look_s, leap_s):
-    assert leap_s_at(rate_hz, look_s) == leap_s
+@pytest.mark.parametrize(('rate_hz', 'silence_s'), [(5, 2), (60, 2), (0.5, 5), (0.1, 25)])
+def test_where_looks_are_rare_a_silence_is_long(rate_hz, silence_s):
+    assert silence_s_at(rate_hz) == silence_s
 
 
 @pytest.mark.parametrize(('label', 'answer'), [
