@@ -20,6 +20,7 @@ import time
 
 from bench.systems import arguments, running
 from edge_vision.core.detector import load_detector, Options, timed_detect
+from edge_vision.core.onnx_model import GESTURE_MODELS, named_model
 from edge_vision.core.sources import parse_source, Settings
 import numpy as np
 import onnxruntime
@@ -148,6 +149,10 @@ def main() -> None:
         'the network alone could take.', '']
     for model in models:
         lines += table(model, measure_model(model, options))
+    if all(named_model(name) for name in GESTURE_MODELS):
+        from bench.gesture import section, settings  # which imports this module
+        lines += section(settings([f'--threads={options.threads}', f'--seconds={options.seconds}',
+                                   f'--rounds={options.rounds}']))
     PAGE.write_text('\n'.join(lines))
     print(f'written to {PAGE.relative_to(ROOT)}')
 

@@ -80,12 +80,10 @@ def half(system, switch: Switch, wanted: bool, seconds: float) -> dict[str, floa
 def measure(options, switch: Switch, fps: float) -> dict[str, dict[str, float]]:
     """Measure some rounds; gives the medians for both halves, with the fall of the rate."""
     port = free_port()
-    words = arguments(options.model, options.threads, fps, port)
-    for name, value in (('model', options.gesture), ('fingertip_model', options.fingertip)):
-        words += ['-p', f"gesture:{name}:='{value}'"]
-    for name, value in (('rate_hz', float(options.rate)), ('threads', options.gesture_threads),
-                        ('nice', options.nice)):
-        words += ['-p', f'gesture:{name}:={value}']
+    words = arguments(
+        options.model, options.threads, fps, port, model=f"'{options.gesture}'",
+        fingertip_model=f"'{options.fingertip}'", rate_hz=float(options.rate),
+        threads=options.gesture_threads, nice=options.nice)
     rows: dict[str, list] = {OFF: [], ON: []}
     with running(['nano'], words, port) as system:
         for number in range(options.rounds):
@@ -99,8 +97,8 @@ def measure(options, switch: Switch, fps: float) -> dict[str, dict[str, float]]:
             for name, of in rows.items()}
 
 
-def main() -> None:
-    """Measure and print the table."""
+def settings(words: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog='python -m bench.gesture', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model', default='person', help='of the detector')
@@ -112,7 +110,11 @@ def main() -> None:
     parser.add_argument('--nice', type=int, default=10, help='as the parameter of the node')
     parser.add_argument('--seconds', type=float, default=8.0, help='of each half of a round')
     parser.add_argument('--rounds', type=int, default=5)
-    options = parser.parse_args()
+    return parser.parse_args(words)
+
+
+def section(options: argparse.Namespace) -> list[str]:
+    """Measure, and give the lines of the page."""
     names = [name for name in (options.gesture, options.fingertip) if name]
     looks_ms = [cpu_ms_of(load_gesture(name, threads=options.gesture_threads)) for name in names]
     share = sum(looks_ms) / 1000 * options.rate / cores()
@@ -122,16 +124,27 @@ def main() -> None:
         figures = {fps: measure(options, switch, fps) for fps in (FLOW_HZ, flood_hz)}
     finally:
         switch.close()
-    print(f'\nThe networks ({", ".join(Path(name).stem for name in names)}) take '
-          f'{" and ".join(f"{ms:.0f}" for ms in looks_ms)} ms of CPU for a look: at '
-          f'{options.rate:g} looks/s {100 * share:.1f} % of {cores()} cores.\n')
-    print('| frames/s of the camera | gesture node | looks/s | latency ms | detections/s | '
-          'fall % | detector p50 ms | CPU cores |\n' + '| --- ' * 8 + '|')
+    lines = [
+        '## gesture node', '',
+        f'Its networks ({", ".join(Path(name).stem for name in names)}) take '
+        f'{" and ".join(f"{ms:.0f}" for ms in looks_ms)} ms of CPU for a look: at '
+        f'{options.rate:g} looks/s {100 * share:.1f} % of {cores()} cores. Detector: '
+        f'{Path(options.model).stem}, all in one process; `nice` is {options.nice}.', '',
+        '| frames/s of the camera | gesture node | looks/s | latency ms | detections/s | '
+        'fall % | detector p50 ms | CPU cores |', '| --- ' * 8 + '|']
     for fps, both in figures.items():
         for name, row in both.items():
-            print(f'| {fps:.0f} | {name} | {row["looks"]:.1f} | {row["gesture_p50"]:.0f} | '
-                  f'{row["fps"]:.1f} | {100 * row["fall"]:.1f} | {row["p50"]:.1f} | '
-                  f'{row["cpu"]:.2f} |')
+            looks = ('-', '-') if name == OFF else (f'{row["looks"]:.1f}',
+                                                    f'{row["gesture_p50"]:.0f}')
+            fall = '-' if name == OFF else f'{100 * row["fall"]:.1f}'
+            lines.append(f'| {fps:.0f} | {name} | {looks[0]} | {looks[1]} | {row["fps"]:.1f} | '
+                         f'{fall} | {row["p50"]:.1f} | {row["cpu"]:.2f} |')
+    return [*lines, '']
+
+
+def main() -> None:
+    """Measure and print."""
+    print('\n'.join(section(settings())))
 
 
 if __name__ == '__main__':

@@ -18,11 +18,17 @@ BIN = Path(sys.executable).parent
 START_S = 30.0
 
 
-def arguments(model: str, threads: int, fps: float, port: int) -> list[str]:
-    """Give the ROS arguments of a system that is measured."""
+def arguments(model: str, threads: int, fps: float, port: int, **gesture) -> list[str]:
+    """
+    Give the ROS arguments of a system that is measured.
+
+    gesture: parameters of the gesture node, which has no models unless they are given here.
+    """
+    given = {'model': "''", 'fingertip_model': "''", **gesture}
     values = {'camera:source': "'demo:'", 'camera:fps': float(fps),
               'detector:model': f"'{model}'", 'detector:threads': threads,
-              'speech:engine': 'silent', 'overlay:port': port}
+              'speech:engine': 'silent', 'overlay:port': port,
+              **{f'gesture:{name}': value for name, value in given.items()}}
     words = ['--ros-args', '--log-level', 'warn']
     for name, value in values.items():
         words += ['-p', f'{name}:={value}']

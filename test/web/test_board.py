@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from edge_vision.core.detections import Detections
-from edge_vision.core.gesture import Gestures
+from edge_vision.core.gesture import Fingertip, Gestures
 from edge_vision.web.board import Board, FRESH_S
 import numpy as np
 import pytest
@@ -129,6 +129,34 @@ def test_a_gesture_fades(board, clock):
     assert board.status(0)['gesture'] == {'label': 'thumb_up', 'score': 0.75}
     clock.now_s += FRESH_S + 0.1
     assert board.status(0)['gesture'] == {'label': '', 'score': 0.0}
+
+
+GESTURE = {'enabled': 'true', 'fps': '5.00', 'inference_ms': '16.00', 'model': 'mine.onnx',
+           'settled': 'thumb_up', 'level': 'ok', 'message': 'on cpu'}
+
+
+def test_what_there_is_beside_the_gesture(board, clock):
+    def now():
+        return board.status(0)['gestures']
+    json.dumps(now(), allow_nan=False)
+    assert (now()['alive'], now()['settled'], now()['fingertip'], now()['scores']) == (
+        False, 'none', None, [])
+    board.node_says('gesture', GESTURE)  # a page that starts later learns it from there
+    assert now()['alive'] and now()['settled'] == 'thumb_up' and now()['fps'] == 5.0
+    board.settled('thumb_down')
+    board.gesture(Gestures(1, 'eye', tuple('abcdefghij'), (0.5,) * 10))
+    board.fingertip(Fingertip(1, 'eye', (12.34, 56.0)))
+    assert now()['settled'] == 'thumb_down' and now()['fingertip']['x'] == 12.3
+    assert [one['class'] for one in now()['scores']] == list('abcdefgh'), 'the best are enough'
+    clock.now_s += FRESH_S + 0.1
+    assert (now()['alive'], now()['settled'], now()['fingertip'], now()['scores']) == (
+        False, 'none', None, [])
+
+
+def test_a_foreign_gesture_node_settles_too(board):
+    board.gesture(Gestures(1, 'eye', ('thumb_up',), (0.9,)))
+    board.settled('thumb_up')
+    assert board.status(0)['gestures']['settled'] == 'thumb_up'
 
 
 def test_only_the_last_lines_are_kept(board):
