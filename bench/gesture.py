@@ -80,10 +80,9 @@ def half(system, switch: Switch, wanted: bool, seconds: float) -> dict[str, floa
 def measure(options, switch: Switch, fps: float) -> dict[str, dict[str, float]]:
     """Measure some rounds; gives the medians for both halves, with the fall of the rate."""
     port = free_port()
-    words = arguments(
-        options.model, options.threads, fps, port, model=f"'{options.gesture}'",
-        fingertip_model=f"'{options.fingertip}'", rate_hz=float(options.rate),
-        threads=options.gesture_threads, nice=options.nice)
+    words = arguments(options.model, options.threads, fps, port, {
+        'model': f"'{options.gesture}'", 'fingertip_model': f"'{options.fingertip}'",
+        'rate_hz': float(options.rate), 'threads': options.gesture_threads, 'nice': options.nice})
     rows: dict[str, list] = {OFF: [], ON: []}
     with running(['nano'], words, port) as system:
         for number in range(options.rounds):

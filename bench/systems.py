@@ -18,13 +18,14 @@ BIN = Path(sys.executable).parent
 START_S = 30.0
 
 
-def arguments(model: str, threads: int, fps: float, port: int, **gesture) -> list[str]:
+def arguments(model: str, threads: int, fps: float, port: int,
+              gesture: dict | None = None) -> list[str]:
     """
     Give the ROS arguments of a system that is measured.
 
     gesture: parameters of the gesture node, which has no models unless they are given here.
     """
-    given = {'model': "''", 'fingertip_model': "''", **gesture}
+    given = {'model': "''", 'fingertip_model': "''", **(gesture or {})}
     values = {'camera:source': "'demo:'", 'camera:fps': float(fps),
               'detector:model': f"'{model}'", 'detector:threads': threads,
               'speech:engine': 'silent', 'overlay:port': port,

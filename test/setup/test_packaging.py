@@ -47,8 +47,8 @@ def test_ament_linters_and_colcon_accept_the_manifest():
 
 def test_every_executable_has_its_main_and_its_place_for_ros2_run():
     commands = [one for one in INSTALLED.entry_points if one.group == 'console_scripts']
-    assert {'camera_node', 'detector_node', 'speech_node', 'overlay_node', 'nano'} <= {
-        one.name for one in commands}
+    assert {'camera_node', 'detector_node', 'gesture_node', 'speech_node', 'overlay_node',
+            'nano'} <= {one.name for one in commands}
     for one in commands:
         assert callable(one.load())
         assert os.access(PREFIX / 'lib/edge_vision' / one.name, os.X_OK)
