@@ -10,6 +10,7 @@ import matplotlib
 
 matplotlib.use('Agg')
 from matplotlib import pyplot
+from matplotlib.ticker import ScalarFormatter
 import numpy as np
 from training.sharing.packing import bits_per_weight
 from training.sharing.rows import FLOAT, LAYERS, VARIANTS
@@ -22,6 +23,7 @@ METRICS = {
     'accuracy': 'share of pictures told right',
 }
 DOTS = 600  # of a layer's weights in a picture
+SIZES_MB = (2, 5, 10, 20, 50)  # marked in a plot
 
 Rows = Mapping[str, Mapping[str, float]]
 Times = Mapping[str, Mapping[str, float]]
@@ -137,8 +139,12 @@ def draw_sizes(subjects: dict[str, dict], file: Path) -> None:
                 place = (entry['bytes'] / 1e6, entry['plain'][metric])
                 axis.annotate(key, place, textcoords='offset points', xytext=(3, 4), fontsize=8)
         axis.set(xscale='log', xlabel='file, MB', ylabel=metric.replace('_', ', '), title=name)
+        axis.set_xticks(SIZES_MB, [str(size) for size in SIZES_MB])
+        axis.minorticks_off()
         if metric == 'error_px':
             axis.set_yscale('log')
+            axis.yaxis.set_major_formatter(ScalarFormatter())
+            axis.yaxis.set_minor_formatter(ScalarFormatter())
         axis.grid(alpha=0.3, which='both')
     axes[0][0].legend()
     figure.savefig(file, dpi=80)
@@ -171,7 +177,7 @@ def draw_histogram(weight: np.ndarray, file: Path, clusters: tuple[int, ...] = (
     for axis, k in zip(np.atleast_1d(axes), clusters):
         shared = share(weight, k)
         centres = shared.table[0]
-        reach = 1.4 * float(np.abs(centres).max())
+        reach = float(np.quantile(np.abs(weight), 0.9995))  # a few are far out
         axis.hist(weight.reshape(-1), 160, range=(-reach, reach), color='tab:gray', alpha=0.6)
         axis.set(title=f'{k} shared values', xlabel='value', ylabel='weights, before')
         after = axis.twinx()
