@@ -106,7 +106,7 @@ def settings(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--rate', type=float, default=5.0, help='looks per second')
     parser.add_argument('--threads', type=int, default=2, help='of the detector')
     parser.add_argument('--gesture-threads', type=int, default=1)
-    parser.add_argument('--nice', type=int, default=10, help='as the parameter of the node')
+    parser.add_argument('--nice', type=int, default=0, help='as the parameter of the node')
     parser.add_argument('--seconds', type=float, default=8.0, help='of each half of a round')
     parser.add_argument('--rounds', type=int, default=5)
     return parser.parse_args(words)

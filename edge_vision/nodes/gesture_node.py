@@ -44,8 +44,8 @@ class GestureParameters:
     providers: Tuple[str, ...] = parameter(
         ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: the best there is')
     threads: int = parameter(1, 'threads for each network on the CPU; 0: all cores', 0, 256)
-    nice: int = parameter(10, 'how far the networks give way to the other nodes on a busy CPU, '
-                          'as of nice(1); 0: not at all', 0, 19)
+    nice: int = parameter(0, 'how far the networks give way to the other nodes on a busy CPU, '
+                          'as of nice(1): 19 spares the detector and makes looks rare', 0, 19)
 
 
 class GestureNode(EdgeNode):
