@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -76,7 +77,7 @@ class StudioProcess:
     def refuses(self, path: str, body=None, **query) -> str:
         """Ask for what cannot be; gives the sentence."""
         sentence = self.ask(path, body, status=400, **query)['message']
-        assert sentence.endswith('.') and '\n' not in sentence and 'Error' not in sentence
+        assert sentence and '\n' not in sentence and 'Error' not in sentence
         return sentence
 
     def make(self, name: str, kind: str = 'classification', categories=(), points=()) -> str:
@@ -111,10 +112,17 @@ class StudioProcess:
         return now
 
     def idle(self) -> None:
-        """Wait until no work goes on."""
-        lock = self.projects / '.job.lock'
-        wait_for(lambda: self.worker() is None, 'the end of the work', LIMIT_S,
-                 lambda: lock.read_text())
+        """Wait until no work goes on: the kernel frees the lock as the last thing of a process."""
+        def is_free() -> bool:
+            try:
+                with open(self.projects / '.job.lock', 'rb') as lock:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except FileNotFoundError:
+                return True
+            except OSError:
+                return False
+            return True
+        wait_for(is_free, 'the end of the work', LIMIT_S)
 
     def worker(self):
         """Process id of the worker at work, or None."""
@@ -146,7 +154,7 @@ class StudioProcess:
         worker = self.worker()
         if worker is not None:
             os.kill(worker, signal.SIGKILL)
-            wait_for(lambda: self.worker() is None, 'the end of the worker')
+            self.idle()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 // Collect and label: a button and a key for each category; a click for each point.
 
-import { by, h, plural } from './dom.js';
+import { by, changed, h, plural } from './dom.js';
 import { drop, projectPath, query, send } from './api.js';
 import { Gallery } from './gallery.js';
 import { Stage } from './stage.js';
@@ -60,9 +60,11 @@ export function collect(root, app) {
 
   // ---- keys: 1 to 9, then letters, each for a category
   const keyOf = (index) => '123456789abcdefghijklmnopqrstuvwxyz'[index] || '';
-  const typing = (target) => /INPUT|TEXTAREA|SELECT/.test(target.tagName) || by('dialog').open;
+  // a digit in the empty field for names is a key too: the cursor stays there after a name
+  const typing = ({ target, key }) => by('dialog').open || (/INPUT|TEXTAREA|SELECT/.test(target.tagName)
+    && !(target === newName && !newName.value && /^[1-9]$/.test(key)));
   function onDown(event) {
-    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
     if (!classes) {
       if (event.key === 'Escape') cancel();
       if (event.key === ' ') { event.preventDefault(); group = stamp(); keep({}); }
@@ -171,9 +173,7 @@ export function collect(root, app) {
   function drawCategories() {
     const { project } = app;
     const counts = project.counts[set] || {};
-    const key = JSON.stringify([project.categories, set]);
-    if (key !== list.dataset.key) {
-      list.dataset.key = key;
+    if (changed(list, [project.categories, set])) {
       list.replaceChildren(...project.categories.map((name, index) => {
         const button = h('button', { type: 'button', class: 'cat', onpointerdown: (event) => { if (event.button === 0) press(name, button); },
           onclick: (event) => { if (event.detail === 0) { press(name, button); release(); } },
@@ -192,6 +192,7 @@ export function collect(root, app) {
     const { project } = app;
     if (!project.sets.includes(set)) [set] = project.sets;
     const total = (name) => Object.values(project.counts[name] || {}).reduce((a, b) => a + b, 0);
+    if (!changed(sets, [project.sets, project.sets.map(total), set])) return;
     sets.replaceChildren(...project.sets.map((name) => h('button', { type: 'button', 'aria-pressed': String(name === set),
       onclick: () => { set = name; update(); } }, `${name} (${total(name)})`)),
     ...(project.flat ? [] : [h('button', { type: 'button', class: 'quiet', title: 'Another data set, to check a model on pictures of another day', onclick: () => {
@@ -221,8 +222,10 @@ export function collect(root, app) {
       if (counts['to label']) words += ` ${plural(counts['to label'], 'picture')} without a point yet: open them below.`;
       hint.textContent = 'Space keeps a picture to be labelled later.';
     }
+    const some = Object.values(counts).reduce((a, b) => a + b, 0) >= 6;
+    if (!changed(next, [words, enough, some])) return;
     next.replaceChildren(h('span', {}, words || 'Enough for a first training.'),
-      h('button', { type: 'button', class: enough ? 'go' : '', disabled: !enough && Object.values(counts).reduce((a, b) => a + b, 0) < 6, onclick: () => app.go('train') }, 'Go on to Train →'));
+      h('button', { type: 'button', class: enough ? 'go' : '', disabled: !enough && !some, onclick: () => app.go('train') }, 'Go on to Train →'));
   }
 
   const aside = h('aside', { class: 'stack' },
@@ -249,8 +252,10 @@ export function collect(root, app) {
     drawNext();
     gallery.load(set);
   }
+  if (classes && !app.project.categories.length) newName.focus({ preventScroll: true });
   return {
     update,
+    pulse() {},
     close() {
       release();
       document.removeEventListener('keydown', onDown);

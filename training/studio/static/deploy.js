@@ -1,6 +1,6 @@
 // Deploy: the model goes to where the robot's nodes look; one click goes back.
 
-import { h, megabytes } from './dom.js';
+import { changed, h, megabytes } from './dom.js';
 import { post } from './api.js';
 import { modelSelect, models } from './models.js';
 
@@ -28,7 +28,7 @@ export function deploy(root, app) {
         ? 'A gesture node that runs takes it now. To start one: make run, or ros2 launch edge_vision nano.launch.py.'
         : 'Tell the gesture node to use it:'),
       usual ? '' : h('pre', {}, `ros2 param set /gesture ${points ? 'fingertip_model' : 'model'} ${put.name}`));
-      await app.refresh();
+      await app.refresh(true);
     });
     button.disabled = !word;
   }
@@ -36,7 +36,7 @@ export function deploy(root, app) {
   const back = (row) => app.attempt(async () => {
     const { in_use: used } = await post('/api/back', { name: row.name });
     app.notice(used ? `The former ${row.name} is back` : `${row.name} was taken out; the shipped one, if there is one, is used again`, true);
-    await app.refresh();
+    await app.refresh(true);
   });
 
   function update() {
@@ -45,9 +45,7 @@ export function deploy(root, app) {
     word = select.node.value;
     button.disabled = !word;
     const { deployed, models: folder } = app.overview;
-    const key = JSON.stringify(deployed);
-    if (key === list.dataset.key) return;
-    list.dataset.key = key;
+    if (!changed(list, deployed)) return;
     list.replaceChildren(h('h2', {}, 'On the robot'), ...deployed.map((row) => h('div', { class: 'stack', 'data-name': row.name },
       h('div', { class: 'row' }, h('strong', {}, row.name),
         h('span', { class: 'soft' }, row.in_use ? `${megabytes(row.bytes)}, ${new Date(1000 * row.changed_s).toLocaleString()}` : 'taken out: the shipped one is used'),
@@ -57,5 +55,5 @@ export function deploy(root, app) {
     if (!deployed.length) list.append(h('p', { class: 'soft' }, 'Nothing was deployed yet; the robot uses the shipped models.'));
     list.append(h('p', { class: 'soft' }, `Models are files in ${folder}.`));
   }
-  return { update, close() {} };
+  return { update, pulse() {}, close() {} };
 }

@@ -21,9 +21,18 @@ export function svg(tag, given = {}, ...children) {
   return node;
 }
 
+// Tells whether what a node shows is other than the last time; a node that is made anew under
+// the pointer would lose the click.
+export function changed(node, what) {
+  const key = JSON.stringify(what);
+  if (node.dataset.shown === key) return false;
+  node.dataset.shown = key;
+  return true;
+}
+
 // A list whose select keeps its choice while it is shown anew.
 export function options(select, rows, chosen) {
-  select.replaceChildren(...rows.map(([value, text, off]) => h('option', { value, disabled: !!off }, text)));
+  if (changed(select, rows)) select.replaceChildren(...rows.map(([value, text, off]) => h('option', { value, disabled: !!off }, text)));
   const values = rows.filter((row) => !row[2]).map((row) => row[0]);
   select.value = values.includes(chosen) ? chosen : values[0] ?? '';
 }

@@ -65,5 +65,5 @@ export function live(root, app) {
     select.show(rows, word);
     if (select.node.value !== was) choose(select.node.value);
   }
-  return { update, close() { stage.close(); } };
+  return { update, pulse() {}, close() { stage.close(); } };
 }

@@ -37,7 +37,7 @@ const app = {
   change(wish) {
     return post(`${projectPath(this.name)}/change`, wish).finally(() => refresh());
   },
-  refresh: () => refresh(),
+  refresh: (all = false) => refresh(all),
   go(step) {
     location.hash = `#/${encodeURIComponent(this.name)}/${step}`;
   },
@@ -45,18 +45,21 @@ const app = {
 
 let view = { update() {}, close() {} };
 let loading = null;
-let again = false;
+let again = null;
 
-// ---- what is known of the project is read again when the studio says that it has changed
-async function refresh() {
+// ---- what is known of the project is read again when the studio says that it has changed; all
+// projects and models only now and then
+async function refresh(all = false) {
   if (loading) {
-    again = true;
+    again = again || { all: false };
+    again.all = again.all || all;
     return loading;
   }
   const name = app.name;
   loading = (async () => {
     try {
-      const [overview, project] = await Promise.all([get('/api/overview'), name ? get(projectPath(name)) : null]);
+      const [overview, project] = await Promise.all([
+        all || !app.overview ? get('/api/overview') : app.overview, name ? get(projectPath(name)) : null]);
       if (name === app.name) {
         app.overview = overview;
         app.project = project;
@@ -69,8 +72,9 @@ async function refresh() {
   await loading;
   loading = null;
   if (again) {
-    again = false;
-    return refresh();
+    const wish = again;
+    again = null;
+    return refresh(wish.all);
   }
   return undefined;
 }
@@ -105,7 +109,7 @@ function route() {
   }, `${i + 1} ${title}`)));
   by('steps').querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
   view = name ? lazy(known[2]) : home(by('view'), app);
-  refresh();
+  refresh(true);
 }
 
 // A view of a project begins once the project is known.
@@ -145,7 +149,8 @@ events.onmessage = ({ data }) => {
   }
   const now = work ? `${work.project}/${work.run}/${work.task}` : '';
   const newest = versions[app.name];
-  if (lost || now !== working || (app.name && newest !== version)) refresh();
+  if (lost || now !== working) refresh(true);
+  else if (app.name && newest !== version) refresh();
   version = newest;
   working = now;
   if (view.pulse) view.pulse();

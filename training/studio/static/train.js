@@ -1,6 +1,6 @@
 // Train: from which weights, how much of the net, how long; curves while it goes.
 
-import { h, options, plural, score, seconds } from './dom.js';
+import { changed, h, options, plural, score, seconds } from './dom.js';
 import { post, projectPath } from './api.js';
 import { curves } from './curves.js';
 import { models } from './models.js';
@@ -8,7 +8,6 @@ import { models } from './models.js';
 const DEFAULTS = { head: { epochs: 60, rate: 0.005 }, whole: { epochs: 20, rate: 0.001 } };
 
 export function train(root, app) {
-  const classes = app.project.kind === 'classification';
   let touched = false; // whether the user has set epochs or rate
   let shownRun = null;
   const start = h('select', { 'aria-label': 'Start from', onchange: () => suit() });
@@ -42,7 +41,7 @@ export function train(root, app) {
     const none = start.value === 'none';
     const [headRadio, wholeRadio] = parts.querySelectorAll('input');
     headRadio.disabled = none;
-    if (none || (!headRadio.checked && !wholeRadio.checked && false)) wholeRadio.checked = true;
+    if (none) wholeRadio.checked = true;
     else if (!headRadio.checked && !wholeRadio.checked) headRadio.checked = true;
     if (!touched) {
       const wanted = DEFAULTS[head() ? 'head' : 'whole'];
@@ -71,19 +70,12 @@ export function train(root, app) {
 
   function drawForm() {
     const { project, overview } = app;
-    const rows = models(app).reverse(); // the shipped one first
+    const rows = models(app); // the shipped one first, then the newest
     rows.sort((a, b) => Number(b[0].startsWith('shipped')) - Number(a[0].startsWith('shipped')));
     const foreign = overview.shipped.filter((name) => !rows.some(([word]) => word === `shipped/${name}`)).map((name) => [`shipped/${name}`, `Shipped: ${name}`]);
     const all = [...rows, ...foreign, ['imagenet', 'ImageNet (from the network, once)'], ['none', 'Nothing: learn to see from these pictures alone']];
-    const key = JSON.stringify(all);
-    if (key !== start.dataset.key) {
-      const was = start.dataset.key ? start.value : '';
-      start.dataset.key = key;
-      options(start, all, was);
-    }
-    const known = JSON.stringify(project.sets);
-    if (known !== sets.dataset.key) {
-      sets.dataset.key = known;
+    options(start, all, start.value);
+    if (changed(sets, project.sets)) {
       sets.replaceChildren(...project.sets.map((name, i) => h('label', { class: 'line' }, h('input', { type: 'checkbox', value: name, checked: i === 0, onchange: () => drawCheck() }), name)));
     }
     drawCheck();
@@ -101,32 +93,51 @@ export function train(root, app) {
   }
 
   // ---- how it goes
+  const title = h('h2', {}, 'Progress');
+  const sentence = h('p', { id: 'sentence' });
+  const bar = h('progress', { max: 1 });
+  const chart = h('div');
+  const key = h('p', { class: 'row key' }, h('span', { class: 'loss' }), h('span', { class: 'metric' }));
+  const buttons = h('div', { class: 'row' });
+  board.append(title, sentence, bar, chart, key, buttons);
+
   function drawBoard(run) {
+    for (const node of [bar, chart, key, buttons]) node.hidden = !run;
     if (!run) {
-      board.replaceChildren(h('h2', {}, 'Progress'), h('p', { class: 'soft' }, 'Press Train; the curves are drawn here while it learns. You may close this page meanwhile.'));
+      sentence.textContent = 'Press Train; the curves are drawn here while it learns. You may close this page meanwhile.';
       return;
     }
     const { train: state, job } = run;
     const running = state.status === 'running';
-    const { node, metric } = curves(state.rows || [], job.epochs);
-    const newest = (state.rows || []).at(-1);
-    const buttons = [];
-    if (running) buttons.push(h('button', { type: 'button', onclick: () => work(run.run, { do: 'stop' }) }, 'Stop'));
-    else if (['stopped', 'failed'].includes(state.status)) {
-      buttons.push(h('button', { type: 'button', class: 'go', disabled: !!app.pulse?.work, onclick: () => work(run.run, { do: 'train' }) }, 'Go on'));
+    const rows = state.rows || [];
+    const left = running && state.left_s ? `, about ${seconds(state.left_s)} left` : '';
+    title.textContent = `Training ${run.run}`;
+    sentence.className = state.status === 'failed' ? 'bad' : '';
+    sentence.textContent = state.status === 'done'
+      ? `done: ${score(state.score)} on ${plural(state.score?.pictures ?? 0, 'picture')} that it had not seen` : `${state.sentence}${left}`;
+    bar.hidden = !running;
+    bar.value = state.done || 0;
+    if (changed(chart, [run.run, rows.length, job.epochs])) {
+      const { node, metric } = curves(rows, job.epochs);
+      const newest = rows.at(-1);
+      chart.replaceChildren(node);
+      key.children[0].textContent = newest ? `loss ${newest.loss.toFixed(3)}` : '';
+      key.children[1].textContent = newest && newest[metric] !== undefined
+        ? `${metric === 'accuracy' ? 'accuracy' : 'error'} ${score(newest)} on pictures held back` : '';
+    }
+    if (changed(buttons, [run.run, state.status, run.model, !!app.pulse?.work])) drawButtons(run, state.status);
+  }
+
+  function drawButtons(run, status) {
+    const rows = [];
+    if (status === 'running') rows.push(h('button', { type: 'button', onclick: () => work(run.run, { do: 'stop' }) }, 'Stop'));
+    else if (['stopped', 'failed'].includes(status)) {
+      rows.push(h('button', { type: 'button', class: 'go', disabled: !!app.pulse?.work, onclick: () => work(run.run, { do: 'train' }) }, 'Go on'));
     } else if (run.model) {
-      buttons.push(h('button', { type: 'button', class: 'go', onclick: () => app.go('live') }, 'Try it live →'),
+      rows.push(h('button', { type: 'button', class: 'go', onclick: () => app.go('live') }, 'Try it live →'),
         h('button', { type: 'button', onclick: () => app.go('check') }, 'Check it →'));
     }
-    const left = running && state.left_s ? `, about ${seconds(state.left_s)} left` : '';
-    const sentence = { done: `done: ${score(state.score)} on ${plural(state.score?.pictures ?? 0, 'picture')} that it had not seen`, failed: state.sentence, stopped: state.sentence }[state.status] || state.sentence;
-    board.replaceChildren(h('h2', {}, `Training ${run.run}`),
-      h('p', { class: state.status === 'failed' ? 'bad' : '', id: 'sentence' }, `${sentence}${left}`),
-      h('progress', { max: 1, value: state.status === 'done' ? 1 : state.done || 0, hidden: !running }), node,
-      h('p', { class: 'row key' }, h('span', { class: 'loss' }, `loss ${newest ? newest.loss.toFixed(3) : ''}`),
-        h('span', { class: 'metric' }, newest && newest[metric] !== undefined ? `${metric === 'accuracy' ? 'accuracy' : 'error'} ${score(newest)} on pictures held back` : '')),
-      h('div', { class: 'row' }, buttons));
-    board.querySelector('progress').value = state.done || 0;
+    buttons.replaceChildren(...rows);
   }
 
   function origin(start) {
@@ -138,6 +149,7 @@ export function train(root, app) {
   function drawList() {
     const rows = app.project.runs;
     list.hidden = !rows.length;
+    if (!changed(list, rows.map((run) => [run.run, run.train.status, run.train.score]))) return;
     list.replaceChildren(h('h2', {}, 'All trainings'), h('div', { class: 'scroll' }, h('table', {}, h('tbody', {}, rows.map((run) => h('tr', {},
       h('td', {}, h('button', { type: 'button', class: 'quiet', onclick: () => { shownRun = run.run; update(); } }, `Training ${run.run}`)),
       h('td', {}, run.train.status === 'done' ? score(run.train.score) : run.train.status),
@@ -159,12 +171,8 @@ export function train(root, app) {
   }
 
   // while it runs, the newest words come with the pulse
-  let last = '';
   function pulse() {
     const busy = app.pulse?.work;
-    const key = JSON.stringify(busy);
-    if (key === last) return;
-    last = key;
     if (busy && busy.project === app.name && busy.task === 'train') {
       const run = app.project.runs.find((one) => one.run === busy.run);
       if (run) {
@@ -174,6 +182,5 @@ export function train(root, app) {
     }
     drawForm();
   }
-  if (!classes) mirror.checked = true;
   return { update, pulse, close() {} };
 }
