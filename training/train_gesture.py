@@ -45,6 +45,7 @@ from training.gesture.export import write_model
 from training.gesture.feed import Pictures
 from training.gesture.fit import train
 from training.gesture.folds import cross_validate
+from training.gesture.head import Kept, LAST, LAYER4
 from training.gesture.network import CLASSIFICATION
 from training.gesture.pictures import write_confusion, write_points
 from training.gesture.settings import check, Settings
@@ -80,7 +81,13 @@ def parse() -> argparse.Namespace:
         default='imagenet',
         help='imagenet, none, or a file with a state dict of ResNet-18 (default: %(default)s)',
     )
-    add('--freeze', action='store_true', help='train only the last layer, in seconds')
+    add(
+        '--freeze',
+        nargs='?',
+        const=LAST,
+        choices=(LAST, LAYER4),
+        help='train only the last layer, in seconds, or from layer4 on, in minutes',
+    )
     add('--horizontal-pairs', default='', help='labels that change places when left is right')
     add(
         '--vertical-pairs',
@@ -141,6 +148,7 @@ def fit(
     val: GestureSet | None,
     settings: Settings,
     out: Path,
+    kept: Kept | None = None,
 ) -> Path:
     """Train on a set; return the best checkpoint."""
     pictures = pictures_of(args, data, settings)
@@ -154,7 +162,8 @@ def fit(
         pictures=pictures,
         init=args.init,
         weights=args.weights,
-        freeze=args.freeze,
+        freeze=args.freeze or False,
+        kept=kept,
         device=args.device,
     )
 
@@ -179,13 +188,14 @@ def learn(args: argparse.Namespace, settings: Settings, figures: dict) -> Path |
     if args.boxes:
         data = with_boxes(data, args.boxes)
     if args.folds:
+        kept: Kept = {}
         figures['folds'] = cross_validate(
             data,
             args.folds,
             args.burst,
             settings.seed,
             args.out,
-            lambda part, out: fit(args, part, None, settings, out),
+            lambda part, out: fit(args, part, None, settings, out, kept),
         )
         if data.task == CLASSIFICATION:
             matrix = figures['folds']['confusion']

@@ -92,7 +92,7 @@ class Pictures:
 
     def _part(self, rng: np.random.Generator, index: int) -> np.ndarray | None:
         """Cut a part of another picture: of the same class, or without a point in it."""
-        if self.others and rng.random() < 0.8:
+        if self.others:
             return cut(rng, self.others[int(rng.integers(len(self.others)))], (0.5, 1.0))[0]
         mine = self.set.items[index].class_index
         for _ in range(TRIES):

@@ -8,7 +8,7 @@ from pathlib import Path
 from training.gesture.dataset import GestureSet
 from training.gesture.evaluate import metrics_of, outputs_of
 from training.gesture.feed import Pictures
-from training.gesture.head import HeadRun
+from training.gesture.head import HeadRun, Kept, LAST
 from training.gesture.pictures import write_curves
 from training.gesture.run import LEAST_VIEWS, Run, SETTLE_BATCHES, Stop
 from training.gesture.settings import Settings
@@ -32,7 +32,8 @@ def train(
     pictures: Pictures,
     init: Path | None = None,
     weights: str | Path = 'none',
-    freeze: bool = False,
+    freeze: bool | str = False,
+    kept: Kept | None = None,
     device: str = 'cpu',
     on_epoch: Callable[[dict], None] | None = None,
     stop: Stop | None = None,
@@ -42,7 +43,8 @@ def train(
     Train in `out`, going on from its last.pt where there is one; return best.pt's path.
 
     pictures: those of `data`. init: a checkpoint or model file to begin with. weights: see
-    make_network. freeze: train the last layer only. on_epoch is called with each epoch's row:
+    make_network. freeze: train the last layer only (True), or what LAST and LAYER4 name; kept:
+    what other such runs from the same start have computed. on_epoch is called with each epoch's row:
     epoch, side, lr, loss, done (0..1), left_s, and the metrics of evaluate.py on `val` where
     `judged` is true.
     """
@@ -58,6 +60,8 @@ def train(
     val_pictures = None if val is None else Pictures.plain_only(val, settings.size)
     kind = HeadRun if freeze and model.pretrained else Run
     this = kind(pictures, state, settings, stop, quiet)
+    if isinstance(this, HeadRun):
+        this.use(LAST if freeze is True else str(freeze), {} if kept is None else kept)
     first, before_s = state.epoch, state.spent_s
     # 3. the epochs
     while this.done() < 1 and not this.stopped and not worn_out(state.history, settings):

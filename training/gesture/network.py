@@ -60,8 +60,16 @@ class GestureNet(ResNet):  # type: ignore[valid-type,misc]
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Everything before the last layer: [B, 512] for classes, the map [B, 512, h, w] else."""
+        return self.late(self.early(x))
+
+    def early(self, x: torch.Tensor) -> torch.Tensor:
+        """Everything before layer4."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.layer3(self.layer2(self.layer1(x)))
+
+    def late(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the features of what `early` returned."""
+        x = self.layer4(x)
         return x if self.task == REGRESSION else torch.flatten(self.avgpool(x), 1)
 
     def head(self, features: torch.Tensor) -> torch.Tensor:

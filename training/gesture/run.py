@@ -68,22 +68,30 @@ class Run:
         keys = keys[:most] if most else keys
         return feed(self.pictures, keys, seed, self.state.epoch, side, strength)
 
+    def side(self, done: float) -> int:
+        """Side of the pictures at a share of the run."""
+        return picture_side(self.settings, done)
+
     def begin(self) -> None:
         """Set the network to training."""
         self.state.model.train()
 
+    def autocast(self) -> torch.autocast:
+        """Compute in the precision of the settings."""
+        return torch.autocast(
+            self.device.type, torch.bfloat16, self.settings.precision == 'bfloat16'
+        )
+
     def see(self, bgr: torch.Tensor) -> torch.Tensor:
         """Compute the features of a batch's pictures."""
-        with torch.autocast(
-            self.device.type, torch.bfloat16, self.settings.precision == 'bfloat16'
-        ):
+        with self.autocast():
             return self.state.model.features(to_input(bgr.to(self.device)))
 
     def epoch(self) -> dict | None:
         """Train for one epoch; return its row, or None where it was stopped in the middle."""
         state, settings = self.state, self.settings
         start = self.done()
-        side = picture_side(settings, start)
+        side = self.side(start)
         strength = MILD if start >= 1 - settings.final else WILD
         count = len(self.keys(settings.seed))
         self.begin()

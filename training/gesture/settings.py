@@ -23,6 +23,7 @@ class Settings:
     grow: float = 0.5  # share of the run after which the side begins to grow
     final: float = 0.15  # share of the run, at its end, at full size with mild augmentation
     repeat: int = 0  # views of each picture in an epoch (0: enough for about 400 views)
+    views: int = 8  # of each picture, where the frozen layers' results are kept
     lr: float = 1e-3
     backbone_lr: float = 1.0  # the backbone's learning rate, as a share of lr
     weight_decay: float = 0.05
@@ -47,7 +48,7 @@ def check(settings: Settings) -> None:
             raise UserError(
                 f'--{name.replace("_", "-")} is {value}; a multiple of {STRIDE} would do.'
             )
-    for name in ('epochs', 'batch', 'lr', 'val_every', 'width'):
+    for name in ('epochs', 'batch', 'views', 'lr', 'val_every', 'width'):
         value = getattr(settings, name)
         if not value > 0:
             raise UserError(f'--{name.replace("_", "-")} is {value}; more than 0 would do.')
