@@ -43,9 +43,9 @@ def train(
     Train in `out`, going on from its last.pt where there is one; return best.pt's path.
 
     pictures: those of `data`. init: a checkpoint or model file to begin with. weights: see
-    make_network. freeze: train the last layer only (True), or what LAST and LAYER4 name; kept:
-    what other such runs from the same start have computed. on_epoch is called with each epoch's row:
-    epoch, side, lr, loss, done (0..1), left_s, and the metrics of evaluate.py on `val` where
+    make_network. freeze: train the last layer only (True), or what LAST and LAYER4 name. kept:
+    what other such runs from the same start have computed. on_epoch is called with each epoch's
+    row: epoch, side, lr, loss, done (0..1), left_s, and the metrics of evaluate.py on `val` where
     `judged` is true.
     """
     out.mkdir(parents=True, exist_ok=True)
