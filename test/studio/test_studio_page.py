@@ -219,7 +219,7 @@ def test_the_whole_way_for_categories(tmp_path, monkeypatch):
         tab.until(lambda: tree_of(studio.projects / 'thumbs') == kept, 'the old label')
         # 4. live: what the model says follows what is seen
         tab.step('Try live')
-        sync_api.expect(tab.page.locator('.curtain')).to_be_hidden(timeout=LIMIT_MS)
+        tab.camera()
         right = set()
 
         def agrees():

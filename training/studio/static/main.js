@@ -43,7 +43,7 @@ const app = {
   },
 };
 
-let view = { update() {}, close() {} };
+let view = { update() {}, pulse() {}, close() {} };
 let loading = null;
 let again = null;
 
@@ -121,6 +121,9 @@ function lazy(make) {
       if (!inner) inner = make(by('view'), app);
       inner.update();
     },
+    pulse() {
+      if (inner) inner.pulse();
+    },
     close() {
       if (inner) inner.close();
     },
@@ -153,8 +156,7 @@ events.onmessage = ({ data }) => {
   else if (app.name && newest !== version) refresh();
   version = newest;
   working = now;
-  if (view.pulse) view.pulse();
-  else if (app.project) view.update();
+  view.pulse();
 };
 events.onerror = () => {
   app.pulse = null;
