@@ -82,7 +82,7 @@ def measure(options, switch: Switch, fps: float) -> dict[str, dict[str, float]]:
     port = free_port()
     words = arguments(options.model, options.threads, fps, port, {
         'model': f"'{options.gesture}'", 'fingertip_model': f"'{options.fingertip}'",
-        'rate_hz': float(options.rate), 'threads': options.gesture_threads, 'nice': options.nice})
+        'rate_hz': float(options.rate), 'threads': options.gesture_threads})
     rows: dict[str, list] = {OFF: [], ON: []}
     with running(['nano'], words, port) as system:
         for number in range(options.rounds):
@@ -105,8 +105,7 @@ def settings(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--fingertip', default='fingertip', help="model; '' for none")
     parser.add_argument('--rate', type=float, default=5.0, help='looks per second')
     parser.add_argument('--threads', type=int, default=2, help='of the detector')
-    parser.add_argument('--gesture-threads', type=int, default=1)
-    parser.add_argument('--nice', type=int, default=0, help='as the parameter of the node')
+    parser.add_argument('--gesture-threads', type=int, default=0)
     parser.add_argument('--seconds', type=float, default=8.0, help='of each half of a round')
     parser.add_argument('--rounds', type=int, default=5)
     return parser.parse_args(words)
@@ -128,7 +127,7 @@ def section(options: argparse.Namespace) -> list[str]:
         f'Its networks ({", ".join(Path(name).stem for name in names)}) take '
         f'{" and ".join(f"{ms:.0f}" for ms in looks_ms)} ms of CPU for a look: at '
         f'{options.rate:g} looks/s {100 * share:.1f} % of {cores()} cores. Detector: '
-        f'{Path(options.model).stem}, all in one process; `nice` is {options.nice}.', '',
+        f'{Path(options.model).stem}, all in one process.', '',
         '| frames/s of the camera | gesture node | looks/s | latency ms | detections/s | '
         'fall % | detector p50 ms | CPU cores |', '| --- ' * 8 + '|']
     for fps, both in figures.items():

@@ -17,7 +17,6 @@ from edge_vision.core.gesture import (
     REGRESSION,
 )
 from edge_vision.core.model_slot import ModelSlot
-from edge_vision.core.priority import call_giving_way
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +31,18 @@ class GestureModels:
     """
 
     def __init__(self, names: Dict[str, str], providers: Sequence[str], threads: int,
-                 nice: int = 0, tell: Callable[[str], None] = log.info):
+                 tell: Callable[[str], None] = log.info):
         """
         Load what `names` tells, '' being none; UserError where one cannot be.
 
         A shipped model that is not there is told in the log, and loaded when it comes.
-        nice: how far the networks' own threads give way. tell(sentence) hears of each model that
-        is put to work.
+        tell(sentence) hears of each model that is put to work.
         """
         self._say = tell
         self._changing = threading.Lock()
 
         def load(task: str, model: str) -> GestureModel:
-            work = partial(load_gesture, model, task, providers, threads)
-            return work() if threads == 1 else call_giving_way(work, nice)
+            return load_gesture(model, task, providers, threads)
 
         self._slots = {name: ModelSlot(find_gesture, partial(load, task))
                        for name, task in TASKS.items()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 import logging
 import os
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 from edge_vision.core.errors import UserError
+from edge_vision.core.turns import CORES
 import numpy as np
 import onnxruntime
 
@@ -140,10 +142,12 @@ class OnnxModel:
         self.metadata: Dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         used = self._session.get_providers()[0]
         self.provider = next((k for k, v in PROVIDERS.items() if v == used), used)
+        self._turns = CORES if self.provider == 'cpu' and threads != 1 else nullcontext()
         if names[0] != used:
             log.warning('%s was asked for, but %s serves: see the messages of ONNX Runtime above',
                         names[0], used)
 
     def run(self, feeds: Dict[str, np.ndarray]) -> List[np.ndarray]:
-        """Run the network; one array for each name of `outputs`."""
-        return self._session.run(self.outputs, feeds)
+        """Run the network, on the CPU in turn; one array for each name of `outputs`."""
+        with self._turns:
+            return self._session.run(self.outputs, feeds)

@@ -16,13 +16,11 @@ class Worker:
     `on_error(exception)`, is counted, and the next item is worked on.
     """
 
-    def __init__(self, name: str, work: Callable, on_error: Callable[[Exception], None],
-                 begin: Callable[[], None] = lambda: None):
-        """Start the thread, which first of all calls `begin`."""
+    def __init__(self, name: str, work: Callable, on_error: Callable[[Exception], None]):
+        """Start the thread."""
         self._mailbox = Mailbox()
         self._work = work
         self._on_error = on_error
-        self._begin = begin
         self.errors = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -37,7 +35,6 @@ class Worker:
         self._mailbox.put(item)
 
     def _run(self):
-        self._begin()
         while True:
             item = self._mailbox.take()
             if self._mailbox.closed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 import threading
 import time
 from typing import Dict, Optional, Tuple
@@ -12,7 +11,6 @@ from edge_vision.core.frame import Frame
 from edge_vision.core.gesture import GestureModel, REGRESSION
 from edge_vision.core.gesture_models import GestureModels, TASKS
 from edge_vision.core.pace import Pace
-from edge_vision.core.priority import give_way
 from edge_vision.core.stats import Percentiles, RateMeter
 from edge_vision.core.steady import silence_s_at, Steady
 from edge_vision.core.worker import Worker
@@ -43,9 +41,8 @@ class GestureParameters:
                                 'it, seconds', 0.0, 60.0, live=True)
     providers: Tuple[str, ...] = parameter(
         ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: the best there is')
-    threads: int = parameter(1, 'threads for each network on the CPU; 0: all cores', 0, 256)
-    nice: int = parameter(0, 'how far the networks give way to the other nodes on a busy CPU, '
-                          'as of nice(1): 19 spares the detector and makes looks rare', 0, 19)
+    threads: int = parameter(0, 'threads for each network on the CPU; 0: all cores, in turn with '
+                             "the detector's network in the same process", 0, 256)
 
 
 class GestureNode(EdgeNode):
@@ -63,9 +60,9 @@ class GestureNode(EdgeNode):
         self._gesture = self.sender(channels.GESTURE)
         self._event = self.sender(channels.GESTURE_EVENT)
         self._fingertip = self.sender(channels.FINGERTIP)
-        self._models = GestureModels(_names(p), p.providers, p.threads, p.nice,
+        self._models = GestureModels(_names(p), p.providers, p.threads,
                                      lambda sentence: self.get_logger().info(sentence))
-        self._worker = Worker('gesture', self._look_at, self.complain, partial(give_way, p.nice))
+        self._worker = Worker('gesture', self._look_at, self.complain)
         self._loader = Worker('gesture_load', lambda _: self._begin_anew(self._models.look()),
                               self.complain)
         self._images = self.receiver(channels.IMAGE, self._on_frame)

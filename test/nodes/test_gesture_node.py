@@ -36,7 +36,7 @@ def files(tmp_path_factory):
 def node(files):
     """Run the node with both models."""
     with running('gesture_node', model=str(files / 'first.onnx'), rate_hz=20.0, stable_s=0.3,
-                 nice=0, fingertip_model=str(files / 'pointer.onnx')) as program:
+                 fingertip_model=str(files / 'pointer.onnx')) as program:
         program.says('fingertip_model')
         yield program
 

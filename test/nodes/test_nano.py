@@ -94,7 +94,7 @@ def thumbs(tmp_path_factory):
         cv2.imwrite(str(folder / f'{number:02}.png'), coloured(name, (160, 120)))
     return dict(LIGHT, camera__source=str(folder), camera__fps=20.0, gesture__rate_hz=20.0,
                 gesture__model=save_classifier(folder / 'gesture.onnx'),
-                gesture__fingertip_model=save_pointer(folder / 'fingertip.onnx'), gesture__nice=0)
+                gesture__fingertip_model=save_pointer(folder / 'fingertip.onnx'))
 
 
 def test_a_gesture_is_told_shown_and_spoken(thumbs, ears):

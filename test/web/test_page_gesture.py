@@ -24,7 +24,7 @@ def nano(tmp_path_factory):
     with running('nano', camera__source=str(folder), camera__fps=10.0, detector__model='hog',
                  gesture__model=save_classifier(folder / 'gesture.onnx'), gesture__rate_hz=10.0,
                  gesture__fingertip_model=save_pointer(folder / 'fingertip.onnx'),
-                 gesture__nice=0, overlay__port=0) as program:
+                 overlay__port=0) as program:
         program.says('the page is at')
         yield program
 
