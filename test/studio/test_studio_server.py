@@ -212,6 +212,93 @@ def test_the_studio_killed_at_any_moment_loses_at_most_the_picture_being_taken(t
         assert second.ask(path)['categories'] == ['up', 'down']
 
 
+def killed_while(studio, work) -> None:
+    """Kill the studio while `work(number)` goes on over and over."""
+    done = []
+
+    def go_on():
+        try:
+            for number in range(10_000):
+                work(number)
+                done.append(number)
+        except OSError:
+            return
+
+    with ThreadPoolExecutor() as pool:
+        working = pool.submit(go_on)
+        wait_for(lambda: len(done) > 8 or working.done(), 'some work')
+        time.sleep(0.05)
+        studio.kill()
+        working.result()
+
+
+def test_killed_while_pictures_are_moved_deleted_and_undone_none_is_lost(tmp_path):
+    with running_studio(tmp_path) as first:
+        path = first.make('moved', categories=list(COLOURS))
+        first.fill(path, 4)
+        before = sorted(tree_of(first.projects / 'moved').values())
+        names = list(COLOURS)
+
+        def work(number: int) -> None:
+            rows = ask(f'{first.url}{path}/pictures?set=A').json['pictures']
+            wish = {'set': 'A', 'files': [rows[number % len(rows)]['file']]}
+            change = [{'do': 'relabel', 'label': names[number % 3], **wish},
+                      {'do': 'delete', **wish}, {'do': 'undo'}][number % 3]
+            ask(f'{first.url}{path}/change', change)
+
+        killed_while(first, work)
+    with running_studio(tmp_path) as second:
+        folder = second.projects / 'moved'
+        thrown = [p.read_bytes() for p in (folder / '.studio' / 'trash').rglob('*') if p.is_file()]
+        assert sorted([*tree_of(folder).values(), *thrown]) == before
+        if thrown:  # and what was being deleted can be undone
+            second.ask(f'{path}/change', {'do': 'undo'}, client='')
+        assert sum(second.ask(path)['counts']['A'].values()) == 12
+
+
+def test_killed_while_a_zip_comes_in(tmp_path):
+    with running_studio(tmp_path) as first:
+        path = first.make('zip', categories=list(COLOURS))
+        first.fill(path, 5)
+        data = ask(f'{first.url}{path}/export.zip').body
+        killed_while(first, lambda _: ask(f'{first.url}{path}/import?set=A', data))
+    with running_studio(tmp_path) as second:
+        counts = second.ask(path)['counts']['A']
+        assert sum(counts.values()) >= 15
+        for file, packed in tree_of(second.projects / 'zip').items():
+            assert decode(packed).shape == (48, 64, 3), file
+        assert [p for p in second.projects.rglob('*')
+                if p.suffix in ('.part', '.upload') or p.name == 'incoming'] == []
+
+
+def test_killed_while_a_model_is_deployed(tmp_path):
+    files = pytest.importorskip('gesture_files')
+    with running_studio(tmp_path) as first:
+        path = first.make('deploy', categories=list(COLOURS))
+        runs = first.projects / 'deploy' / '.studio' / 'runs'
+        for number in '12':
+            (runs / number).mkdir(parents=True)
+            files.save_classifier(runs / number / 'model.onnx', ('none', f'up{number}', 'down'))
+        first.ask('/api/deploy', {'model': 'run/deploy/1', 'name': 'gesture'})
+
+        def work(number: int) -> None:
+            if number % 3:
+                ask(first.url + '/api/deploy', {'model': f'run/deploy/{1 + number % 2}',
+                                                'name': 'gesture'})
+            else:
+                ask(first.url + '/api/back', {'name': 'gesture'})
+
+        killed_while(first, work)
+        whole = {(runs / number / 'model.onnx').read_bytes() for number in '12'}
+        assert (tmp_path / 'models' / 'gesture.onnx').read_bytes() in whole
+    with running_studio(tmp_path) as second:
+        second.ask('/api/deploy', {'model': 'run/deploy/2', 'name': 'gesture'})
+        second.ask('/api/back', {'name': 'gesture'})
+        assert (tmp_path / 'models' / 'gesture.onnx').read_bytes() in whole
+        assert not list((tmp_path / 'models').rglob('*.part'))
+        assert second.ask(path)['name'] == 'deploy'
+
+
 @pytest.fixture(scope='module')
 def full(tmp_path_factory):
     """Give a studio on a disk that takes no file above 40 kB, as a full one takes none."""

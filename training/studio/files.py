@@ -8,11 +8,14 @@ import errno
 import json
 import os
 from pathlib import Path
+import shutil
 from typing import Any
 
 from edge_vision.core.errors import UserError
 
 PART = '.part'  # ends what is not finished; removed when a project is opened
+UPLOAD = '.upload'  # ends a file that is being sent
+INCOMING = 'incoming'  # folder of what is being unpacked
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -83,3 +86,10 @@ def sweep(folder: Path) -> None:
     """Remove what a kill left unfinished in a folder."""
     for part in folder.glob(f'.*{PART}'):
         part.unlink(missing_ok=True)
+
+
+def sweep_uploads(folder: Path) -> None:
+    """Remove what was on its way in when the studio was killed."""
+    for part in folder.glob(f'*{UPLOAD}'):
+        part.unlink(missing_ok=True)
+    shutil.rmtree(folder / INCOMING, ignore_errors=True)

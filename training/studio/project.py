@@ -9,7 +9,7 @@ import threading
 import time
 
 from edge_vision.core.errors import UserError
-from training.studio.files import sweep, told_in_a_sentence, write_whole
+from training.studio.files import sweep, sweep_uploads, told_in_a_sentence, write_whole
 from training.studio.images import checked_picture, SUFFIXES
 from training.studio.journal import Journal, Step
 from training.studio.layout import (
@@ -49,7 +49,9 @@ class Project:
         self.lock = threading.RLock()
         self.version = time.time_ns() // 1_000_000
         self.journal = Journal(self.own)
-        for place in (folder, *(self.place_of(name) for name in layout.sets)):
+        if sweeping:
+            sweep_uploads(self.own)
+        for place in (folder, self.own, *(self.place_of(name) for name in layout.sets)):
             if sweeping and os.access(place, os.W_OK):
                 sweep(place)
                 for name in folders_in(place):

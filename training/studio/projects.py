@@ -10,8 +10,8 @@ import time
 from typing import TextIO
 
 from edge_vision.core.errors import UserError
-from training.studio.files import told_in_a_sentence
-from training.studio.layout import folders_in, read_layout
+from training.studio.files import sweep_uploads, told_in_a_sentence
+from training.studio.layout import folders_in, OWN, read_layout
 from training.studio.names import checked_name
 from training.studio.project import Project
 
@@ -48,6 +48,7 @@ class Projects:
         self._held.truncate(0)
         self._held.write(str(os.getpid()))
         self._held.flush()
+        sweep_uploads(root / OWN)
 
     def names(self) -> list[str]:
         """Names of all folders that are projects."""

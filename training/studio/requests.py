@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from edge_vision.core.errors import UserError
 from edge_vision.web.routes import NO_STORE
-from training.studio.files import told_in_a_sentence
+from training.studio.files import told_in_a_sentence, UPLOAD
 from training.studio.images import MOST_BYTES
 
 Handler = Callable[[web.Request], Awaitable[Any]]
@@ -80,7 +80,7 @@ async def file_of(request: web.Request, folder: Path, most: int) -> Path:
     """Keep what is sent in a file of `folder`, which the caller removes; UserError if too long."""
     with told_in_a_sentence('the file'):
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        out = tempfile.NamedTemporaryFile(dir=folder, suffix='.upload', delete=False)
+        out = tempfile.NamedTemporaryFile(dir=folder, suffix=UPLOAD, delete=False)
         try:
             with out:
                 total = 0

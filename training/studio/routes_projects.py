@@ -12,6 +12,7 @@ from aiohttp import web
 from edge_vision.core.errors import UserError
 from edge_vision.web.routes import NO_STORE
 from training.studio.archive import exported, MOST_UPLOAD_BYTES, take, unpacked
+from training.studio.files import INCOMING
 from training.studio.images import thumbnail
 from training.studio.layout import OWN
 from training.studio.names import checked_name
@@ -206,10 +207,10 @@ class ProjectRoutes:
         return {'name': project.name, **vars(report)}
 
     def _import(self, project, file: Path, name: str, label: str, client: str):
-        with unpacked(file, project.own / 'incoming') as found:
+        with unpacked(file, project.own / INCOMING) as found:
             return take(project, found, name, label, client)
 
     def _import_new(self, name: str, file: Path, client: str):
-        with unpacked(file, self._studio.projects.root / OWN / 'incoming') as found:
+        with unpacked(file, self._studio.projects.root / OWN / INCOMING) as found:
             project = self._studio.projects.create(name, found.kind, found.points)
             return project, take(project, found, 'A', '', client)

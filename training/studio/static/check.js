@@ -3,7 +3,7 @@
 import { h, percent, plural, score, svg } from './dom.js';
 import { get, pictureUrl, post, projectPath } from './api.js';
 import { openPicture } from './gallery.js';
-import { finished, modelSelect, models } from './models.js';
+import { modelSelect, models } from './models.js';
 
 const FEW = 24; // pictures that are shown at first
 
@@ -33,7 +33,10 @@ export function check(root, app) {
   const more = h('button', { type: 'button', onclick: () => { most *= 3; draw(); } }, 'Show more');
   const grid = h('section', { class: 'card stack', hidden: true }, h('h2', {}, 'Worst pictures first'),
     h('p', { class: 'soft' }, 'Wrong answers first, then the least sure ones. A wrong label is mended by one click; then train again.'), worst, more);
-  root.append(h('div', { class: 'stack' }, top, grid));
+  const all = h('div', { class: 'stack', hidden: true }, top, grid);
+  const none = h('section', { class: 'card stack', hidden: true }, h('p', {}, 'There is no trained model to check yet.'),
+    h('div', { class: 'row' }, h('button', { type: 'button', class: 'go', onclick: () => app.go('train') }, '← Train one')));
+  root.append(none, all);
 
   const number = () => run.split('/').pop();
   const state = () => app.project.runs.find((one) => one.run === number());
@@ -109,11 +112,9 @@ export function check(root, app) {
 
   function update() {
     const rows = models(app, { shipped: false });
-    if (!rows.length) {
-      root.replaceChildren(h('section', { class: 'card stack' }, h('p', {}, finished(app).length ? '' : 'There is no trained model to check yet.'),
-        h('div', { class: 'row' }, h('button', { type: 'button', class: 'go', onclick: () => app.go('train') }, '← Train one'))));
-      return;
-    }
+    none.hidden = rows.length > 0;
+    all.hidden = !rows.length;
+    if (!rows.length) return;
     select.show(rows, run);
     run = select.node.value;
     again.disabled = !!app.pulse?.work;

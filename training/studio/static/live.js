@@ -7,6 +7,7 @@ import { Stage } from './stage.js';
 export function live(root, app) {
   let word = '';
   let times = [];
+  let waiting = false;
   const stage = new Stage(() => app.pulse, heard);
   const select = modelSelect((chosen) => choose(chosen));
   const best = h('p', { class: 'big', id: 'best' }, '–');
@@ -59,8 +60,11 @@ export function live(root, app) {
     const rows = models(app, { compressed: true });
     if (!rows.length) {
       problem.textContent = 'There is no model yet: train one first.';
+      waiting = true;
       return;
     }
+    if (waiting) problem.textContent = '';
+    waiting = false;
     const was = word;
     select.show(rows, word);
     if (select.node.value !== was) choose(select.node.value);
