@@ -1,7 +1,5 @@
 """Reading, dividing and altering sets of gestures and points."""
 
-
-
 from __future__ import annotations
 
 from importlib.util import find_spec
@@ -32,7 +30,7 @@ from training.gesture.settings import check, picture_side, Settings
 from training.gesture.split import folds_of, groups_of, split
 
 PLAIN_COLOURS = Colours(colour=0, blur=0, dark=0, grey=0)
-STILL = Strength(cover=0, jpeg=0, colours=PLAIN_COLOURS)
+STILL = Strength(calm=0, cover=0, jpeg=0, colours=PLAIN_COLOURS)
 
 
 def test_classes_are_sorted_folders(tmp_path):
@@ -185,7 +183,14 @@ def test_a_flip_changes_names_and_only_then():
     bgr[:30] = 255
     flips = Flips((0, 1), (1, 0))
     strength = Strength(
-        scale=(1, 1), stretch=0, turn_deg=0, shift=0, cover=0, jpeg=0, colours=PLAIN_COLOURS
+        calm=0,
+        scale=(1, 1),
+        stretch=0,
+        turn_deg=0,
+        shift=0,
+        cover=0,
+        jpeg=0,
+        colours=PLAIN_COLOURS,
     )
     seen = set()
     for seed in range(20):
@@ -204,6 +209,7 @@ def test_a_flip_changes_names_and_only_then():
 def test_left_for_right_moves_points_and_changes_their_names():
     flips = Flips((1, 0))
     strength = Strength(
+        calm=0,
         scale=(1, 1),
         stretch=0,
         turn_deg=0,
@@ -228,7 +234,7 @@ def test_a_hand_is_cut_out_and_shown_elsewhere():
     assert alpha[30, 40] > 0.95
     assert alpha[2, 2] < 0.01
     assert 0.8 < (alpha > 0.5).sum() / (np.pi * 12 * 16) < 1.25
-    strength = Strength(transplant=1, cover=0, jpeg=0, colours=PLAIN_COLOURS)
+    strength = Strength(calm=0, transplant=1, cover=0, jpeg=0, colours=PLAIN_COLOURS)
     view = View(bgr, 0, np.zeros((0, 2)), box, alpha)
     background = np.full((64, 64, 3), (255, 0, 0), np.uint8)
     picture, _, _ = augmented(rng, view, background, Flips((0,)), strength)

@@ -9,6 +9,7 @@ with the picture, and may change names alike (left and right eye).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 from edge_vision.core.errors import UserError
@@ -25,6 +26,7 @@ NEAR = 0.08  # of the side; nothing is pasted nearer to a point
 class Strength:
     """How strongly to augment."""
 
+    calm: float = 0.3  # share of pictures that are shown nearly as they are
     scale: tuple[float, float] = (0.55, 1.5)
     stretch: float = 0.25  # greatest change of the aspect
     turn_deg: float = 30.0  # greatest turn to either side
@@ -51,6 +53,9 @@ MILD = Strength(
 )
 
 
+CALM: dict[str, Any] = {'scale': (0.9, 1.2), 'stretch': 0.1, 'turn_deg': 8, 'shift': 0.04}
+
+
 @dataclass(frozen=True)
 class Flips:
     """
@@ -61,6 +66,13 @@ class Flips:
 
     horizontal: tuple[int, ...]
     vertical: tuple[int, ...] | None = None
+
+
+def calmer(rng: np.random.Generator, strength: Strength) -> Strength:
+    """Show some pictures nearly as they are: whole, upright, the hand where it was."""
+    if rng.random() >= strength.calm:
+        return strength
+    return replace(strength, calm=0, close_up=0, transplant=0, upside_down=0, cover=0, **CALM)
 
 
 def read_pairs(text: str, labels: tuple[str, ...], option: str) -> tuple[int, ...]:
@@ -175,6 +187,7 @@ def augmented(
 
     Points that leave the picture come back as NaN.
     """
+    strength = calmer(rng, strength)
     side = background.shape[0]
     size_wh = (view.bgr.shape[1], view.bgr.shape[0])
     points = view.points * np.array(size_wh)
