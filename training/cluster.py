@@ -7,7 +7,8 @@ KMeans gives each layer (--per row: each output row) its values; the file then h
 for each weight, of 1, 1.6, 2, 3, 4, 5, 6 or 8 bits, and the small table of values. ONNX Runtime
 unpacks them once, when it loads the file, so that the model runs as fast as before. The first
 layer, biases and what else is small stay as they are, unless named. Few values cost accuracy;
-training the shared values a little longer (Han, Mao, Dally 2016) gets most of it back:
+training the shared values (Han, Mao, Dally 2016) gets most of it back: gesture networks learn to
+answer as before, detectors from their labels.
 
     python -m training.cluster --model gesture.onnx --clusters 3 --out gesture_k3.onnx \
         --checkpoint runs/gesture/best.pt --data gesture --finetune-epochs 2

@@ -197,7 +197,7 @@ def fingerprint(files: Iterator[Path]) -> str:
 
 
 def wishes(few: list[int], more: list[int]) -> list[Wish]:
-    """List all rows: `few` in all variants, `more` as they are; the quick ones first."""
+    """List all rows: `few` in all variants, `more` as they are."""
     whole = [Wish(layers, k, v) for layers in LAYERS for k in few for v in VARIANTS]
     rest = [Wish('all_layers', k, 'plain') for k in more]
-    return sorted(whole + rest, key=lambda w: (w.variant == 'tuned', -w.clusters))
+    return sorted(whole + rest, key=lambda w: (w.layers, -w.clusters))

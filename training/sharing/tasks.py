@@ -13,6 +13,7 @@ from edge_vision.core.errors import UserError
 import onnx
 import torch
 from torch import nn
+from torch.nn import functional
 from training import checkpoint as detector_checkpoint
 from training.average import settle_batch_norm
 from training.coco import ImageSet, read_coco
@@ -23,7 +24,7 @@ from training.gesture import export as gesture_export
 from training.gesture.augment import make_flips, MILD
 from training.gesture.dataset import GestureSet, read_set, with_boxes
 from training.gesture.feed import epoch_batches, feed, Pictures
-from training.gesture.loss import class_weights, loss_of
+from training.gesture.loss import point_loss
 from training.gesture.network import CLASSIFICATION, GestureNet, to_input
 from training.gesture.run import LEAST_VIEWS, SETTLE_BATCHES
 from training.gesture.settings import Settings
@@ -39,7 +40,12 @@ STILL = replace(MILD, flip=0.0)  # a checkpoint does not say what a flip would d
 
 
 class GestureTask:
-    """Classes or points, as train_gesture trains them, on mildly augmented pictures."""
+    """
+    Classes or points: to answer as the float32 network does, on mildly augmented pictures.
+
+    Its answers say more than labels, whose errors so few steps do not average out (distillation:
+    Hinton, Vinyals, Dean 2015). Labels only tell where there are points at all.
+    """
 
     head: tuple[str, ...] = ('fc',)
 
@@ -51,10 +57,8 @@ class GestureTask:
         self.settings = Settings(**{**state['settings'], 'seed': seed, 'batch': BATCH})
         flips = make_flips(images.labels)
         self.pictures = Pictures(images, self.settings.size, flips, quiet=quiet)
-        self.weights = torch.ones(1)
-        if images.task == CLASSIFICATION:
-            self.weights = class_weights(images)
         self._features: dict[int, list] = {}
+        self._answers: dict[tuple[int, int], torch.Tensor] = {}
 
     def _keys(self, epoch: int) -> list[list[tuple[int, int]]]:
         enough = math.ceil(LEAST_VIEWS / len(self.pictures))
@@ -67,39 +71,53 @@ class GestureTask:
 
     def batches(self, epoch: int, head_only: bool) -> Iterator[Any]:
         """
-        Give an epoch's batches: pictures uint8 or features float, classes, points.
+        Give an epoch's batches: pictures uint8 or features float, and the answers wanted.
 
-        Features are computed once and kept: all that is tried on a head sees the same.
+        Features and answers are computed once: all that is tried sees the same.
         """
-        if head_only:
-            if epoch not in self._features:
-                self._features[epoch] = list(self._featured(epoch))
-            yield from self._features[epoch]
+        if not head_only:
+            yield from self._answered(epoch)
             return
-        size, seed = self.settings.size, self.settings.seed
-        yield from feed(self.pictures, self._keys(epoch), seed, epoch, size, STILL)
+        if epoch not in self._features:
+            network = cast(GestureNet, self.network)
+            with torch.no_grad():
+                self._features[epoch] = [
+                    (self._see(network, bgr), wanted) for bgr, wanted in self._answered(epoch)
+                ]
+        yield from self._features[epoch]
 
-    @torch.no_grad()
-    def _featured(self, epoch: int) -> Iterator[Any]:
-        for bgr, *labels in self.batches(epoch, False):
-            yield self._see(cast(GestureNet, self.network), bgr), *labels
+    def _answered(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Give pictures with the float32 network's logits, or points where there are any."""
+        size, seed = self.settings.size, self.settings.seed
+        network = cast(GestureNet, self.network)
+        every = feed(self.pictures, self._keys(epoch), seed, epoch, size, STILL)
+        for number, (bgr, _, points) in enumerate(every):
+            if (epoch, number) not in self._answers:
+                with torch.no_grad():
+                    answer = network.head(self._see(network, bgr))
+                if network.task != CLASSIFICATION:
+                    answer = torch.where(points.isfinite(), answer.clamp(0, 1), points)
+                self._answers[epoch, number] = answer
+            yield bgr, self._answers[epoch, number]
 
     def _see(self, network: GestureNet, bgr: torch.Tensor) -> torch.Tensor:
         with torch.autocast('cpu', torch.bfloat16, self.settings.precision == 'bfloat16'):
             return network.features(to_input(bgr)).float()
 
     def loss(self, network: nn.Module, batch: Any) -> torch.Tensor:
-        """Return train_gesture's loss of a batch."""
-        seen, classes, points = batch
-        model, settings = cast(GestureNet, network), self.settings
+        """Return how far the network's answers are from those wanted."""
+        seen, wanted = batch
+        model = cast(GestureNet, network)
         features = seen if seen.is_floating_point() else self._see(model, seen)
-        smoothing, heat = settings.smoothing, settings.heat
-        return loss_of(model, features, classes, points, self.weights, smoothing, heat)
+        if model.task != CLASSIFICATION:
+            return point_loss(model, features, wanted, self.settings.heat)
+        mine, theirs = (logits.log_softmax(1) for logits in (model.head(features), wanted))
+        return functional.kl_div(mine, theirs, reduction='batchmean', log_target=True)
 
     def settle(self, network: nn.Module) -> None:
         """Measure the batch norm statistics on pictures as they are in training."""
         seen = islice(self.batches(0, False), SETTLE_BATCHES)
-        settle_batch_norm(network, (to_input(bgr) for bgr, *_ in seen))
+        settle_batch_norm(network, (to_input(bgr) for bgr, _ in seen))
 
     def check(self, model: onnx.ModelProto, network: nn.Module) -> None:
         """Compare outputs."""

@@ -1,4 +1,4 @@
-"""Train the values that weights share, on the loss that the network was trained with."""
+"""Train the values that weights share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TuneSettings:
     """How the shared values are trained."""
 
     epochs: int = 2
-    lr: float = 0.02  # of each layer's typical value, by Adam (Kingma and Ba 2015)
+    lr: float = 0.01  # of each layer's typical value, by Adam (Kingma and Ba 2015)
     seed: int = 0
 
 
