@@ -9,7 +9,7 @@ same network as before. The names of what belongs to a weight begin with the wei
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -17,7 +17,9 @@ from onnx import helper, numpy_helper, TensorProto
 import onnxruntime
 from training.sharing.layers import is_clustered, TABLE
 from training.sharing.packing import bases, digit_table, pack, weight_of_digit
-from training.sharing.shared import Shared
+
+if TYPE_CHECKING:  # scikit-learn comes with it, which takes a second to import
+    from training.sharing.shared import Shared
 
 
 class _Unpacking:
