@@ -26,7 +26,7 @@ class TuneSettings:
     """How the shared values are trained."""
 
     epochs: int = 2
-    lr: float = 0.01  # of each layer's typical value, by Adam (Kingma and Ba 2015)
+    lr: float = 0.03  # of each layer's typical value, by Adam (Kingma and Ba 2015)
     seed: int = 0
 
 
