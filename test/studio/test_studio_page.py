@@ -203,7 +203,7 @@ def test_the_whole_way_for_categories(tmp_path, monkeypatch):
         tab.says('#working', 'training')
         tab.step('Train')
         tab.says('#sentence', 'epoch')
-        assert tab.page.locator('.curves path.loss').get_attribute('d')
+        tab.until(lambda: tab.page.locator('.curves path.loss').get_attribute('d'), 'curves')
         os.kill(studio.worker(), signal.SIGKILL)
         tab.says('#sentence', 'signal 9')
         tab.click('Go on')

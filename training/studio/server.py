@@ -11,6 +11,7 @@ from aiohttp import web
 from edge_vision.core.errors import UserError
 from edge_vision.web.access import guard
 from edge_vision.web.routes import PAGE_POLICY
+from edge_vision.web.routes import STATIC as SHARED
 from edge_vision.web.server import why_not
 from training.studio.access import host_guard, is_local
 from training.studio.archive import MOST_UPLOAD_BYTES
@@ -37,7 +38,12 @@ def application(studio: Studio, host: str, token: str) -> web.Application:
     async def fresh(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault('Cache-Control', 'no-cache')
 
-    app.add_routes([web.get('/', page), web.static('/static', STATIC)])
+    async def icon(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(SHARED / 'icon.svg')
+
+    app.add_routes(
+        [web.get('/', page), web.get('/static/icon.svg', icon), web.static('/static', STATIC)]
+    )
     app.on_response_prepare.append(fresh)
     ProjectRoutes(studio).add_to(app)
     ModelRoutes(studio).add_to(app)

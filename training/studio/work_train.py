@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 import math
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,26 @@ from training.studio.project import Project
 from training.studio.report import Report, Stop, Stopped
 from training.studio.work_check import project_of
 
+STOPPED = 'Stopped; go on takes it up here.'
 GENTLE = 0.3  # rate of a backbone that has learned before, as a share of the last layer's
 NO_IMAGENET = (
     'The ImageNet weights cannot be had here (they come over the network, once); start'
     ' from the shipped net, from an earlier model or from nothing.'
 )
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a training consists of."""
+
+    folder: Path
+    data: GestureSet
+    val: GestureSet
+    settings: Settings
+    flips: Flips
+    job: dict[str, Any]
+    report: Report
+    stop: Stop
 
 
 class NotMirrored(Pictures):
@@ -116,7 +132,7 @@ def train(folder: Path, job: dict[str, Any], report: Report, stop: Stop) -> None
     report.say('reading the pictures')
     project = project_of(folder)
     data, val = divided(project, job)
-    counts = dict(zip(data.labels, (data.part(np.arange(len(data.items)))).counts))
+    counts = dict(zip(data.labels, data.counts))
     report.say(
         'reading the pictures',
         labels=list(data.labels),
@@ -139,9 +155,9 @@ def train(folder: Path, job: dict[str, Any], report: Report, stop: Stop) -> None
         repeat=job['repeat'],
         backbone_lr=GENTLE if model.pretrained else 1.0,
     )
-    learn = learn_head if job['head_only'] else learn_all
-    if not learn(folder, model, data, val, settings, flips, job, report, stop):
-        raise Stopped('Stopped; go on takes it up here.')
+    lesson = Lesson(folder, data, val, settings, flips, job, report, stop)
+    if not (learn_head(lesson, model) if job['head_only'] else learn_all(lesson)):
+        raise Stopped(STOPPED)
     report.say('writing the model', done=1.0, left_s=None)
     state = load_checkpoint(folder / 'best.pt')
     part = folder / 'model.part'
@@ -174,74 +190,56 @@ def row_teller(report: Report):
     return tell
 
 
-def learn_head(
-    folder: Path,
-    model: GestureNet,
-    data: GestureSet,
-    val: GestureSet,
-    settings: Settings,
-    flips: Flips,
-    job: dict[str, Any],
-    report: Report,
-    stop: Stop,
-) -> bool:
-    """Train the last layer on kept features."""
-    store = FeatureStore(folder.parents[1] / 'features', model, settings.size, job['mirror'])
+def learn_head(lesson: Lesson, model: GestureNet) -> bool:
+    """Train the last layer on kept features; False where stopped."""
+    data, val, mirror = lesson.data, lesson.val, lesson.job['mirror']
+    store = FeatureStore(
+        lesson.folder.parents[1] / 'features', model, lesson.settings.size, mirror
+    )
     total = len(data.items) + len(val.items)
 
-    def progress(before: int):
+    def progress(before: int) -> Callable[[int], None]:
         def tell(done: int) -> None:
-            if stop.is_set():
-                raise Stopped('Stopped; go on takes it up here.')
-            report.progress(
-                f'looking at picture {before + done + 1} of {total}', (before + done) / total
-            )
+            if lesson.stop.is_set():
+                raise Stopped(STOPPED)
+            seen = before + done
+            lesson.report.progress(f'looking at picture {seen + 1} of {total}', seen / total)
 
         return tell
 
-    views = store.views(data, flips, views_of(len(data.items)), progress(0))
-    plain = store.views(val, flips, 1, progress(len(data.items)))
-    sample = Sample(data, views, flips, job['mirror'])
+    views = store.views(data, lesson.flips, views_of(len(data.items)), progress(0))
+    plain = store.views(val, lesson.flips, 1, progress(len(data.items)))
     return train_head(
         model,
-        sample,
-        Sample(val, plain, flips, False),
-        settings,
-        folder,
-        row_teller(report),
-        stop,
+        Sample(data, views, lesson.flips, mirror),
+        Sample(val, plain, lesson.flips, False),
+        lesson.settings,
+        lesson.folder,
+        row_teller(lesson.report),
+        lesson.stop,
     )
 
 
-def learn_all(
-    folder: Path,
-    model: GestureNet,
-    data: GestureSet,
-    val: GestureSet,
-    settings: Settings,
-    flips: Flips,
-    job: dict[str, Any],
-    report: Report,
-    stop: Stop,
-) -> bool:
-    """Train all layers, as train_gesture does."""
-    report.say('decoding the pictures')
-    kind = Pictures if job['mirror'] else NotMirrored
-    pictures = kind(data, settings.size, flips, quiet=True)
-    report.say('the first epoch is at work; then its pace tells the time left')
+def learn_all(lesson: Lesson) -> bool:
+    """Train all layers, as train_gesture does; False where stopped."""
+    lesson.report.say('decoding the pictures')
+    kind = Pictures if lesson.job['mirror'] else NotMirrored
+    pictures = kind(lesson.data, lesson.settings.size, lesson.flips, quiet=True)
+    lesson.report.say('the first epoch is at work; then its pace tells the time left')
+    start = lesson.job['start_file']
     train_whole(
-        data,
-        val,
-        settings,
-        folder,
+        lesson.data,
+        lesson.val,
+        lesson.settings,
+        lesson.folder,
         pictures=pictures,
-        init=Path(job['start_file']) if job['start_file'] else None,
-        weights='none' if job['start_file'] else job['start'],
-        on_epoch=row_teller(report),
-        stop=stop,
+        init=Path(start) if start else None,
+        weights='none' if start else lesson.job['start'],
+        on_epoch=row_teller(lesson.report),
+        stop=lesson.stop,
         quiet=True,
     )
-    return not stop.is_set() or epochs_kept(folder) >= settings.epochs
+    return not lesson.stop.is_set() or epochs_kept(lesson.folder) >= lesson.settings.epochs
 
 
 def epochs_kept(folder: Path) -> int:
