@@ -29,7 +29,9 @@ from training.errors import run
 from training.score import average_precision, coco_results, SIZES
 
 TIMED_IMAGES = 64  # pictures on which the time is taken
-WARM_UP = 5  # calls before the clock counts
+WARM_UP = 3  # calls in each turn before the clock counts
+TURN = 16  # pictures of a turn
+REST_S = 0.2  # pause in which the threads of the detector before fall asleep
 LEAST_SCORE, LEAST_IOU, MOST = 0.01, 0.6, 300  # what counts for AP, unless told otherwise
 SIZE_EDGES = (
     0.0,
@@ -90,16 +92,21 @@ def time_ms(detectors: list, images: ImageSet) -> list[float]:
     """
     Take each detector's median milliseconds from letterbox to boxes.
 
-    They take turns on the same pictures, so that a busy machine slows them alike.
+    They take turns of some pictures, so that a machine whose speed drifts slows them alike. The
+    threads of the one before stay awake for a while, so each turn begins with a rest and with
+    pictures that do not count.
     """
     pictures = [read_bgr(item.file) for item in images.items[:TIMED_IMAGES]]
     times: list[list[float]] = [[] for _ in detectors]
-    for number, bgr in enumerate(pictures[:WARM_UP] + pictures):
-        for i, detector in enumerate(detectors):
-            begin = time.perf_counter()
-            detector.detect(bgr)
-            if number >= WARM_UP:
-                times[i].append(1000 * (time.perf_counter() - begin))
+    for start in range(0, len(pictures), TURN):
+        turn = pictures[start : start + TURN]
+        for detector, mine in zip(detectors, times):
+            time.sleep(REST_S)
+            for number, bgr in enumerate(turn[:WARM_UP] + turn):
+                begin = time.perf_counter()
+                detector.detect(bgr)
+                if number >= min(WARM_UP, len(turn)):
+                    mine.append(1000 * (time.perf_counter() - begin))
     return [statistics.median(t) for t in times]
 
 
