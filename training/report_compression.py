@@ -42,7 +42,6 @@ from training.sharing.rows import Bench, FLOAT, Part, Subject, wishes
 from training.sharing.tune import TuneSettings
 
 FEW, MORE = [2, 3, 8, 16], [32, 64, 256]  # shared values, in all variants and as they are
-HELD_SHARE = 0.1  # that train_gesture holds out by itself
 
 
 def fingertip_subject(args: argparse.Namespace) -> Subject:
@@ -65,7 +64,8 @@ def gesture_subject(args: argparse.Namespace) -> Subject:
     if args.gesture_boxes:
         data = with_boxes(data, args.gesture_boxes)
     if not args.gesture_folds:
-        return Subject('gesture', (Part(args.gesture, *split(data, HELD_SHARE)),), '')
+        parts = split(data, args.gesture_val_share, args.burst)
+        return Subject('gesture', (Part(args.gesture, *parts),), '')
     files = sorted(args.gesture_folds.glob('fold*/best.pt'))
     if len(files) < 2:
         raise UserError(
@@ -114,6 +114,12 @@ def parse() -> argparse.Namespace:
     add('--gesture-data', type=Path, help='folder of class folders')
     add('--gesture-boxes', type=Path, help='CSV of the hands in it, as train_gesture --boxes')
     add('--gesture-folds', type=Path, help='run folder of train_gesture --folds')
+    add(
+        '--gesture-val-share',
+        type=float,
+        default=0.1,
+        help='without folds: what that training held out (default: %(default)s)',
+    )
     add('--burst', type=int, default=BURST, help='as in that run (default: %(default)s)')
     add('--clusters', type=int, nargs='+', default=FEW, help='(default: %(default)s)')
     add('--more', type=int, nargs='*', default=MORE, help='as they are, (default: %(default)s)')

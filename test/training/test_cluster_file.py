@@ -247,3 +247,16 @@ def test_models_that_are_not_plain_are_refused(gesture, tmp_path, monkeypatch):
         onnx.helper.make_model(onnx.helper.make_graph([node], 'relu', [tensor], [output])),
         'no layer with float32 weights',
     )
+
+
+@pytest.mark.parametrize('name', ['fingertip', 'gesture'])
+def test_the_shipped_models_share_sixteen_values(name):
+    file = Path(__file__).parents[2] / 'edge_vision' / 'models' / f'{name}.onnx'
+    if not file.is_file():
+        pytest.skip(f'{name}.onnx is not shipped')
+    model = onnx.load(file)
+    weights = unpacked_weights(model)
+    assert len(weights) == 20 and file.stat().st_size < 6e6
+    assert all(len(np.unique(weight)) <= 16 for weight in weights.values())
+    assert (model.ir_version, model.opset_import[0].version) == (8, 13)
+    assert {'task', 'labels'} <= {entry.key for entry in model.metadata_props}
