@@ -12,6 +12,7 @@ the teacher's weights are used.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from edge_vision.core.errors import UserError
 from edge_vision.core.labels import COCO
@@ -113,6 +114,8 @@ class Pupil(nn.Module):
         self.adapt = nn.ModuleList(
             nn.Conv2d(stem.width, count, 1) for stem, count in zip(self.stems, channels)
         )
+        for adapt in self.adapt:  # from zero: until it knows something it moves no student
+            nn.init.zeros_(cast(nn.Conv2d, adapt).weight)
         self.level = nn.ModuleList(nn.BatchNorm2d(count, affine=False) for count in channels)
         self.kept: list[torch.Tensor] = []
         for stem in self.stems:

@@ -119,6 +119,7 @@ def test_a_student_like_its_teacher_has_nothing_to_learn(tmp_path):
     torch.manual_seed(0)
     model = Detector(NARROW, 1).eval()
     pupil = Pupil(model, [8, 8, 8]).eval()
+    assert all(float(adapt.weight.detach().abs().sum()) == 0 for adapt in pupil.adapt)
     x = torch.rand(2, 3, 64, 64)
     raw = model(x)
     features = [adapt(own).detach() for adapt, own in zip(pupil.adapt, pupil.kept)]
