@@ -156,17 +156,17 @@ def answer_s(studio, path: str) -> float:
 
 
 def test_stop_and_go_on_and_the_page_answers_meanwhile(studio, trained):
-    run = studio.train(trained, **{**SMALL, 'epochs': 12})
+    run = studio.train(trained, **{**SMALL, 'epochs': 7})
     wait_for(lambda: studio.ask(f'{trained}/runs/{run}')['train']['rows'], 'an epoch', LIMIT_S)
     assert answer_s(studio, trained) < 0.2
     studio.ask(f'{trained}/runs/{run}', {'do': 'stop'})
     state = studio.finished(trained, run, status='stopped')
     done = len(state['train']['rows'])
-    assert 0 < done < 12 and not state['model']
+    assert 0 < done < 7 and not state['model']
     studio.idle()
     studio.ask(f'{trained}/runs/{run}', {'do': 'train'})
     rows = studio.finished(trained, run)['train']['rows']
-    assert [row['epoch'] for row in rows] == list(range(1, 13))
+    assert [row['epoch'] for row in rows] == list(range(1, 8))
     assert rows[:done] == state['train']['rows']
     studio.idle()
     studio.ask(f'{trained}/runs/{run}', {'do': 'drop'})
@@ -179,7 +179,7 @@ def test_kill_9_of_the_training_then_of_the_studio(tmp_path):
         path = first.make('killed', categories=list(COLOURS))
         first.fill(path, 5)
         before = tree_of(first.projects / 'killed')
-        run = first.train(path, **{**SMALL, 'epochs': 8})
+        run = first.train(path, **{**SMALL, 'epochs': 6})
         wait_for(lambda: first.ask(f'{path}/runs/{run}')['train']['rows'], 'an epoch', LIMIT_S)
         os.kill(first.worker(), signal.SIGKILL)
         state = first.finished(path, run, status='failed')
@@ -197,7 +197,7 @@ def test_kill_9_of_the_training_then_of_the_studio(tmp_path):
             if state['train']['status'] == 'running':
                 assert 'is at work' in second.refuses(f'{path}/runs', {'sets': ['A']})
             state = second.finished(path, run)
-            assert [row['epoch'] for row in state['train']['rows']] == list(range(1, 9))
+            assert [row['epoch'] for row in state['train']['rows']] == list(range(1, 7))
             second.idle()
             assert tree_of(second.projects / 'killed') == before
             # killed with no studio there to see it: told by the lock that the kernel freed
