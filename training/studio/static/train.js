@@ -5,7 +5,7 @@ import { post, projectPath } from './api.js';
 import { curves } from './curves.js';
 import { models } from './models.js';
 
-const DEFAULTS = { head: { epochs: 60, rate: 0.005 }, whole: { epochs: 20, rate: 0.001 } };
+const DEFAULTS = { head: { epochs: 150, rate: 0.03 }, whole: { epochs: 20, rate: 0.001 } };
 
 export function train(root, app) {
   let touched = false; // whether the user has set epochs or rate
