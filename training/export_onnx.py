@@ -19,6 +19,7 @@ import tempfile
 from typing import Any, cast
 import warnings
 
+from edge_vision.core.errors import UserError
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
@@ -26,7 +27,7 @@ import torch
 from torch import nn
 from training.checkpoint import averaged_model, load_checkpoint
 from training.errors import run
-from training.network import cells, decode_xyxy, Detector, folded
+from training.network import cells, decode_xyxy, Detector, folded, STRIDES
 from training.parity import check_parity
 
 OPSET = 13  # ONNX Runtime 1.11 and TensorRT 8.2 of the first Jetson Nano
@@ -36,6 +37,7 @@ DEFAULTS: dict[str, np.ndarray] = {
     'iou_threshold': np.array([0.6], np.float32),
     'max_detections': np.array([100], np.int64),
 }
+
 
 class Decoded(nn.Module):
     """Picture uint8 [1, S, S, 3] to boxes [1, cells, 4] in pixels, scores [1, classes, cells]."""
@@ -123,12 +125,14 @@ def add_suppression(graph: onnx.GraphProto) -> None:
     graph.output.append(helper.make_tensor_value_info('detections', TensorProto.FLOAT, ['N', 6]))
 
 
-def export(checkpoint: Path, out: Path) -> onnx.ModelProto:
-    """Export a checkpoint's averaged weights to `out` and return the model."""
+def export(checkpoint: Path, out: Path, size: int = 0) -> onnx.ModelProto:
+    """Export a checkpoint's averaged weights to `out` and return the model; size 0: as trained."""
     state = load_checkpoint(checkpoint)
-    model = averaged_model(state)
-    exported = build_onnx(model, state['size'], state['labels'])
-    check_parity(exported, model, state['size'])
+    model, size = averaged_model(state), size or state['size']
+    if size < STRIDES[-1] or size % STRIDES[-1]:
+        raise UserError(f'--size is {size}; a multiple of {STRIDES[-1]}, such as 320, would do.')
+    exported = build_onnx(model, size, state['labels'])
+    check_parity(exported, model, size)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(exported.SerializeToString())
     return exported
@@ -142,8 +146,11 @@ def main() -> None:
         '--checkpoint', type=Path, required=True, help='best.pt or last.pt of a run'
     )
     parser.add_argument('--out', type=Path, required=True, help='model file to write')
+    parser.add_argument(
+        '--size', type=int, default=0, help='side of its input, pixels (default: as trained)'
+    )
     args = parser.parse_args()
-    export(args.checkpoint, args.out)
+    export(args.checkpoint, args.out, args.size)
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, same boxes as torch')
 
 

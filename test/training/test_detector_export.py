@@ -102,3 +102,11 @@ def test_the_node_loads_it(checkpoint, tmp_path):
     assert len(found) > 0 and found.xyxy.max() <= 200
     detector.options = dataclasses.replace(detector.options, score_threshold=1.0)
     assert len(detector.detect(bgr)) == 0
+
+
+def test_another_size_and_one_that_cannot_be(checkpoint, tmp_path):
+    export(checkpoint, tmp_path / 'toy.onnx', 128)
+    (image,) = open_session(onnx.load(tmp_path / 'toy.onnx')).get_inputs()
+    assert image.shape == [1, 128, 128, 3]
+    with pytest.raises(UserError, match='--size is 100; a multiple of 32'):
+        export(checkpoint, tmp_path / 'toy.onnx', 100)
