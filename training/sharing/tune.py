@@ -18,6 +18,7 @@ from training.sharing.modules import attach, detach
 from training.sharing.shared import Shared
 
 WARM_UP = 0.1  # share of the steps
+HEAD_TURNS = 20  # over each epoch's pictures, where only the head is trained
 LEAST_SIZE = 1e-3  # of a parameter, for its learning rate: biases may begin at zero
 
 
@@ -72,12 +73,14 @@ def fine_tune(
     groups = _trained(network, layers, task.head if head_only else ('',))
     network.train(not head_only)
     optimizer = torch.optim.Adam(groups, lr=settings.lr)
-    total = settings.epochs * task.steps()
+    # What a head sees is computed once, so that going over it again costs next to nothing.
+    turns = settings.epochs * (HEAD_TURNS if head_only else 1)
+    total = turns * task.steps()
     losses: list[float] = []
     with tqdm(total=total, desc='fine-tune', unit='batch', mininterval=5, disable=quiet) as bar:
-        for epoch in range(settings.epochs):
+        for turn in range(turns):
             values = []
-            for batch in task.batches(epoch, head_only):
+            for batch in task.batches(turn % settings.epochs, head_only):
                 rate = settings.lr * _pace(bar.n, total)
                 for group in optimizer.param_groups:
                     group['lr'] = group['scale'] * rate
@@ -86,7 +89,7 @@ def fine_tune(
                 values.append(float(loss.detach()))
                 if not math.isfinite(values[-1]):
                     raise UserError(
-                        f'The loss is {values[-1]} in epoch {epoch + 1}; a lower --lr would do.'
+                        f'The loss is {values[-1]} in epoch {turn + 1}; a lower --lr would do.'
                     )
                 loss.backward()
                 optimizer.step()
@@ -96,6 +99,7 @@ def fine_tune(
     shared = detach(network, layers)
     if not head_only:
         task.settle(network)
+    losses = np.reshape(losses, (settings.epochs, -1)).mean(1).tolist()
     return network.eval(), shared, losses
 
 
