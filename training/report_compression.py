@@ -8,9 +8,9 @@ Cluster the gesture networks in many ways; write docs/compression.md, its JSON a
 
 2, 3, 8 and 16 shared values, for all layers and for the last one, as they are, with the value
 nearest zero made zero, and fine-tuned; each judged on pictures that no training has seen: the test
-set for the fingertip, and for gestures what the networks of a cross validation (train_gesture
---folds) have not seen, or else what train_gesture holds out. The work folder keeps what is done;
-the same command goes on after a kill.
+set for the fingertip, for gestures what train_gesture held out, and, with 16 values, what the
+networks of a cross validation (train_gesture --folds) had not seen. The work folder keeps what is
+done; the same command goes on after a kill.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ from training.sharing.rows import Bench, FLOAT, Part, Subject, wishes
 from training.sharing.tune import TuneSettings
 
 FEW, MORE = [2, 3, 8, 16], [32, 64, 256]  # shared values, in all variants and as they are
+SHIPPED = 16  # shared values of the models that come with the package
+FOLDS = 'gesture_cross_validated'  # the networks of a cross validation, judged together
 
 
 def fingertip_subject(args: argparse.Namespace) -> Subject:
@@ -55,24 +57,25 @@ def fingertip_subject(args: argparse.Namespace) -> Subject:
     return Subject('fingertip', (Part(args.fingertip, data, test),), args.point)
 
 
-def gesture_subject(args: argparse.Namespace) -> Subject:
-    """Classes: the networks of a cross validation, or one and what is held out."""
+def gesture_subjects(args: argparse.Namespace) -> list[Subject]:
+    """Classes: one network on what was held out, and those of a cross validation together."""
     labels = tuple(load_checkpoint(args.gesture)['labels'])
     if not args.gesture_data:
         raise UserError('--gesture needs --gesture-data.')
     data = read_set(args.gesture_data, None, labels)
     if args.gesture_boxes:
         data = with_boxes(data, args.gesture_boxes)
-    if not args.gesture_folds:
-        parts = split(data, args.gesture_val_share, args.burst)
-        return Subject('gesture', (Part(args.gesture, *parts),), '')
-    files = sorted(args.gesture_folds.glob('fold*/best.pt'))
-    if len(files) < 2:
-        raise UserError(
-            f'{args.gesture_folds} holds no fold1/best.pt, fold2/best.pt and so on;'
-            ' a folder of train_gesture --folds would do.'
-        )
-    return Subject('gesture', parts_of(data, files, args.burst), '')
+    parts = split(data, args.gesture_val_share, args.burst)
+    subjects = [Subject('gesture', (Part(args.gesture, *parts),), '')]
+    if args.gesture_folds:
+        files = sorted(args.gesture_folds.glob('fold*/best.pt'))
+        if len(files) < 2:
+            raise UserError(
+                f'{args.gesture_folds} holds no fold1/best.pt, fold2/best.pt and so on;'
+                ' a folder of train_gesture --folds would do.'
+            )
+        subjects.append(Subject(FOLDS, parts_of(data, files, args.burst), ''))
+    return subjects
 
 
 def parts_of(data: GestureSet, files: list[Path], burst: int) -> tuple[Part, ...]:
@@ -87,6 +90,8 @@ def parts_of(data: GestureSet, files: list[Path], burst: int) -> tuple[Part, ...
 def report(bench: Bench, few: list[int], more: list[int]) -> dict:
     """Make what is missing of a subject, take the times, and arrange it all."""
     wanted = wishes(few, more)
+    if bench.subject.name == FOLDS:  # costly: only what is shipped
+        wanted = wishes([k for k in few if k == SHIPPED] or few[-1:], [], ['all_layers'])
     bench.fill(wanted)
     timed = [w.key for w in wanted if w.variant == ('tuned' if w.clusters in few else 'plain')]
     times = bench.times([FLOAT, *timed])
@@ -118,7 +123,7 @@ def parse() -> argparse.Namespace:
         '--gesture-val-share',
         type=float,
         default=0.1,
-        help='without folds: what that training held out (default: %(default)s)',
+        help='of the pictures, what that training held out (default: %(default)s)',
     )
     add('--burst', type=int, default=BURST, help='as in that run (default: %(default)s)')
     add('--clusters', type=int, nargs='+', default=FEW, help='(default: %(default)s)')
@@ -139,14 +144,14 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     settings = TuneSettings(args.finetune_epochs, args.lr)
     subjects = [fingertip_subject(args)] if args.fingertip else []
-    subjects += [gesture_subject(args)] if args.gesture else []
+    subjects += gesture_subjects(args) if args.gesture else []
     benches = [Bench(subject, args.work, settings, args.threads) for subject in subjects]
     found = {bench.subject.name: report(bench, args.clusters, args.more) for bench in benches}
     command = ' '.join(['python -m training.report_compression', *sys.argv[1:]])
     args.docs.mkdir(parents=True, exist_ok=True)
     write_json(args.docs, found, command)
     write_page(args.docs, found, command)
-    draw_sizes(found, args.docs / 'compression.png')
+    draw_sizes({k: v for k, v in found.items() if k != FOLDS}, args.docs / 'compression.png')
     model = onnx.load(benches[0].file(FLOAT))
     weights = weights_of(model)
     draw_weights(weights[choose(model, ['last'])[0]], args.docs / 'compression_weights.png')

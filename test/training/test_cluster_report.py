@@ -100,7 +100,9 @@ def test_the_report(runs, monkeypatch):
     wanted = metrics_of(images, outputs)['points']['b']['error_px']
     assert tips['float32']['error_px'] == pytest.approx(wanted, abs=0.01)
     page = (runs / 'docs' / 'compression.md').read_text()
-    assert page.count('| float32 |') == 4 and 'error of the tip of the b' in page
+    assert page.count('| float32 |') == 5 and 'error of the tip of the b' in page
+    folds = found['gesture_cross_validated']
+    assert folds['judged_on'] == 16 and folds['networks'] == 2  # each picture once
     for name in ('', '_weights', '_histogram'):
         assert 1000 < (runs / 'docs' / f'compression{name}.png').stat().st_size < 100_000
 

@@ -108,8 +108,13 @@ def write_page(docs: Path, subjects: dict[str, dict], command: str) -> None:
     ]
     for name, subject in subjects.items():
         metric = subject['metric']
-        lines += ['', f'### {name.capitalize()}', '', f'The figure is the {subject["means"]}.']
+        title = name.replace('_', ' ').capitalize()
+        by = 'the network' if subject['networks'] == 1 else f'{subject["networks"]} networks'
+        lines += ['', f'### {title}', '', f'The figure is the {subject["means"]}, of {by} on']
+        lines[-1] += f' {subject["judged_on"]} pictures not seen in training.'
         for layers, title in TITLES.items():
+            if len(subject[layers]) == 1:
+                continue  # float32 alone
             lines += ['', f'**{title}**', '', HEAD]
             lines += [line_of(key, entry, metric) for key, entry in subject[layers].items()]
     lines += ['', '![The figure against the size of the file](compression.png)', '']

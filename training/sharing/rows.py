@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 import hashlib
@@ -196,8 +196,8 @@ def fingerprint(files: Iterator[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def wishes(few: list[int], more: list[int]) -> list[Wish]:
-    """List all rows: `few` in all variants, `more` as they are."""
-    whole = [Wish(layers, k, v) for layers in LAYERS for k in few for v in VARIANTS]
+def wishes(few: list[int], more: list[int], names: Iterable[str] = tuple(LAYERS)) -> list[Wish]:
+    """List all rows: `few` in all variants for these layers, `more` as they are."""
+    whole = [Wish(layers, k, v) for layers in names for k in few for v in VARIANTS]
     rest = [Wish('all_layers', k, 'plain') for k in more]
     return sorted(whole + rest, key=lambda w: (w.layers, -w.clusters))
