@@ -112,6 +112,8 @@ def write_page(docs: Path, subjects: dict[str, dict], command: str) -> None:
         by = 'the network' if subject['networks'] == 1 else f'{subject["networks"]} networks'
         lines += ['', f'### {title}', '', f'The figure is the {subject["means"]}, of {by} on']
         lines[-1] += f' {subject["judged_on"]} pictures not seen in training.'
+        if metric == 'error_px':
+            lines[-1] += ' Fine-tuning was for all points together, not for this one alone.'
         for layers, title in TITLES.items():
             if len(subject[layers]) == 1:
                 continue  # float32 alone
