@@ -95,5 +95,5 @@ def test_people_of_a_video_are_found_and_nobody_else(name, shared):
         there, bgr = video.read()
         assert there
         score[number] = best_score(detector, bgr)
-    assert [n for n in with_people if score[n] <= 0.4] == []
-    assert [n for n in without if score[n] > 0.4] == []
+    assert [n for n in with_people if score[n] <= Options().score_threshold] == []
+    assert [n for n in without if score[n] > 0.2] == []
