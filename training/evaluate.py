@@ -31,7 +31,6 @@ from training.score import average_precision, coco_results, SIZES
 TIMED_IMAGES = 64  # pictures on which the time is taken
 WARM_UP = 3  # calls in each turn before the clock counts
 TURN = 16  # pictures of a turn
-REST_S = 0.2  # pause in which the threads of the detector before fall asleep
 LEAST_SCORE, LEAST_IOU, MOST = 0.01, 0.6, 300  # what counts for AP, unless told otherwise
 SIZE_EDGES = (
     0.0,
@@ -88,25 +87,26 @@ def ap_of(detector, images: ImageSet) -> dict[str, float]:
     return average_precision(images, boxes_of(found, images), MOST)
 
 
-def time_ms(detectors: list, images: ImageSet) -> list[float]:
+def time_ms(models: list[str], options: Options, images: ImageSet) -> list[float]:
     """
-    Take each detector's median milliseconds from letterbox to boxes.
+    Take each model's median milliseconds from letterbox to boxes.
 
-    They take turns of some pictures, so that a machine whose speed drifts slows them alike. The
-    threads of the one before stay awake for a while, so each turn begins with a rest and with
-    pictures that do not count.
+    They take turns of some pictures, so that a machine whose speed drifts slows them alike. Only
+    the one whose turn it is is loaded: the threads of another one would stay awake beside it.
     """
     pictures = [read_bgr(item.file) for item in images.items[:TIMED_IMAGES]]
-    times: list[list[float]] = [[] for _ in detectors]
+    times: list[list[float]] = [[] for _ in models]
     for start in range(0, len(pictures), TURN):
         turn = pictures[start : start + TURN]
-        for detector, mine in zip(detectors, times):
-            time.sleep(REST_S)
-            for number, bgr in enumerate(turn[:WARM_UP] + turn):
+        for model, mine in zip(models, times):
+            detector = load_detector(model, options)
+            for bgr in turn[:WARM_UP]:
+                detector.detect(bgr)
+            for bgr in turn:
                 begin = time.perf_counter()
                 detector.detect(bgr)
-                if number >= min(WARM_UP, len(turn)):
-                    mine.append(1000 * (time.perf_counter() - begin))
+                mine.append(1000 * (time.perf_counter() - begin))
+            del detector
     return [statistics.median(t) for t in times]
 
 
@@ -206,9 +206,9 @@ def main() -> None:
     found = detect_all(detector, images, args.json)
     results = boxes_of(found, images)
     precision = average_precision(images, results, args.max_detections)
-    detector.options = usual
-    others = [load_detector(args.against, usual)] if args.against else []
-    times = time_ms([detector, *others], images)
+    del detector
+    others = [args.against] if args.against else []
+    times = time_ms([args.model, *others], usual, images)
     line = {
         'model': args.model,
         'images': len(images.items),

@@ -164,8 +164,7 @@ def measure(args: argparse.Namespace, variants: list[Variant], val: ImageSet) ->
             kept.write_text(json.dumps(known, indent=1), encoding='utf-8')
         variant.found.update(known[key])
         print(variant.group, variant.name, json.dumps(known[key]), flush=True)
-    detectors = [load_detector(variant.model, usual) for variant in variants]
-    for variant, ms in zip(variants, time_ms(detectors, val)):
+    for variant, ms in zip(variants, time_ms([v.model for v in variants], usual, val)):
         variant.found['ms'] = round(ms, 3)
 
 
