@@ -137,7 +137,7 @@ def draw_pruning(result: dict, file: Path) -> None:
         axis.set(xlabel=title, ylim=(0, None))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel('AP50 (dotted: before training again)')
-    axes[0].legend()
+    axes[0].legend(loc='lower right')
     figure.savefig(file, dpi=80)
     pyplot.close(figure)
 
