@@ -24,6 +24,27 @@ LIGHT = {'camera__fps': 10.0, 'camera__width': 160, 'camera__height': 120,
 
 
 @pytest.fixture(scope='module')
+def thumbs(tmp_path_factory):
+    """Give the parameters with which the camera shows thumbs, up and down in turn."""
+    folder = tmp_path_factory.mktemp('thumbs')
+    for number in range(60):
+        name = 'thumb_up' if number < 30 else 'thumb_down'
+        cv2.imwrite(str(folder / f'{number:02}.png'), coloured(name, (160, 120)))
+    return dict(LIGHT, camera__source=str(folder), camera__fps=20.0, gesture__rate_hz=20.0,
+                gesture__model=save_classifier(folder / 'gesture.onnx'),
+                gesture__fingertip_model=save_pointer(folder / 'fingertip.onnx'))
+
+
+def test_the_gesture_node_can_be_left_out(thumbs, ears):
+    # before all others: the system that they share tells of its gesture node on /diagnostics
+    with running('nano', '--without', 'gesture', **thumbs) as program:
+        wait_for(lambda: http(program.url + '/api/status').json['detector']['fps'], 'detections')
+        state = http(program.url + '/api/status').json
+        assert not state['gestures']['alive'] and state['gesture']['label'] == ''
+        assert 'gesture' not in ears.node.get_node_names()
+
+
+@pytest.fixture(scope='module')
 def nano():
     """Run everything with the baseline detector, small and slow to keep the machine free."""
     with running('nano', **LIGHT) as program:
@@ -85,18 +106,6 @@ def test_a_part_may_run_elsewhere(ears):
         wait_for(lambda: status()['camera']['enabled'] is False, 'the page says so')
 
 
-@pytest.fixture(scope='module')
-def thumbs(tmp_path_factory):
-    """Give the parameters with which the camera shows thumbs, up and down in turn."""
-    folder = tmp_path_factory.mktemp('thumbs')
-    for number in range(60):
-        name = 'thumb_up' if number < 30 else 'thumb_down'
-        cv2.imwrite(str(folder / f'{number:02}.png'), coloured(name, (160, 120)))
-    return dict(LIGHT, camera__source=str(folder), camera__fps=20.0, gesture__rate_hz=20.0,
-                gesture__model=save_classifier(folder / 'gesture.onnx'),
-                gesture__fingertip_model=save_pointer(folder / 'fingertip.onnx'))
-
-
 def test_a_gesture_is_told_shown_and_spoken(thumbs, ears):
     with running('nano', **dict(thumbs, speech__cooldown_s=0.0)) as program, \
             ears.hearing(String, '/gesture/event', qos.EVENT) as events, \
@@ -117,14 +126,6 @@ def test_a_gesture_is_told_shown_and_spoken(thumbs, ears):
         assert min(abs(tip['y'] / 120 - share / 255) for share in (20, 250)) < 0.01
         ears.health('/gesture', lambda s: s['level'] == 'ok' and float(s['fps']) > 0)
         assert ears.node.count_subscribers('/image_raw') == 0, 'frames are handed over'
-
-
-def test_the_gesture_node_can_be_left_out(thumbs, ears):
-    with running('nano', '--without', 'gesture', **thumbs) as program:
-        wait_for(lambda: http(program.url + '/api/status').json['detector']['fps'], 'detections')
-        state = http(program.url + '/api/status').json
-        assert not state['gestures']['alive'] and state['gesture']['label'] == ''
-        assert 'gesture' not in ears.node.get_node_names()
 
 
 @pytest.mark.parametrize('program, parameters, ready, number', [
