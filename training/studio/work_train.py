@@ -225,6 +225,9 @@ def learn_all(lesson: Lesson) -> bool:
     lesson.report.say('decoding the pictures')
     kind = Pictures if lesson.job['mirror'] else NotMirrored
     pictures = kind(lesson.data, lesson.settings.size, lesson.flips, quiet=True)
+    tell = row_teller(lesson.report)
+    for row in history_kept(lesson.folder):  # an end may come between keeping and telling
+        tell(row)
     lesson.report.say('the first epoch is at work; then its pace tells the time left')
     start = lesson.job['start_file']
     train_whole(
@@ -235,14 +238,14 @@ def learn_all(lesson: Lesson) -> bool:
         pictures=pictures,
         init=Path(start) if start else None,
         weights='none' if start else lesson.job['start'],
-        on_epoch=row_teller(lesson.report),
+        on_epoch=tell,
         stop=lesson.stop,
         quiet=True,
     )
-    return not lesson.stop.is_set() or epochs_kept(lesson.folder) >= lesson.settings.epochs
+    return not lesson.stop.is_set() or len(history_kept(lesson.folder)) >= lesson.settings.epochs
 
 
-def epochs_kept(folder: Path) -> int:
-    """Tell after which epoch the training was kept last."""
+def history_kept(folder: Path) -> list[dict]:
+    """Give the rows of the epochs after which the training was kept."""
     file = folder / 'last.pt'
-    return int(load_checkpoint(file)['epoch']) if file.is_file() else 0
+    return list(load_checkpoint(file)['history']) if file.is_file() else []
