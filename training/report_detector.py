@@ -97,9 +97,8 @@ def pruned(args: argparse.Namespace) -> list[Variant]:
                 file = folder / f'round{round_}.onnx'
                 if not file.is_file():
                     export(folder / f'round{round_}' / 'done.pt', file)
-                known = {'before': rounds[round_]['before'], 'seed': seed}
-                name = percent(args, round_)
-                variants.append(Variant(criterion, name, str(file), known))
+                known = {'before': rounds[round_]['before']}
+                variants.append(Variant(criterion, percent(args, round_), str(file), known))
     return variants
 
 
