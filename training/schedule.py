@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import math
+from typing import Protocol
 
 from edge_vision.core.errors import UserError
 from training.augment import FINAL, Strength
@@ -43,19 +44,34 @@ def parse_shares(text: str) -> dict[str, float]:
         raise UserError(f"--shares is '{text}'; something like a_=0.4,b_=2 would do.") from error
 
 
-def share_done(settings: Settings, epoch: float, spent_s: float) -> float:
+class Course(Protocol):
+    """What the settings of any training say of its length and rate (see Settings)."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def minutes(self) -> float: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def warmup_steps(self) -> int: ...
+    @property
+    def flat(self) -> float: ...
+
+
+def share_done(settings: Course, epoch: float, spent_s: float) -> float:
     """Share of the run that is behind, 0..1; `epoch` counts in fractions."""
     if settings.minutes > 0:
         return min(1.0, spent_s / (60 * settings.minutes))
     return min(1.0, epoch / settings.epochs)
 
 
-def learning_rate(settings: Settings, done: float, step: int) -> float:
+def learning_rate(settings: Course, done: float, step: int) -> float:
     """Rate at a share of the run: linear warm-up by steps, flat, then a cosine to zero."""
     fade = 1.0
     if done > settings.flat:
         fade = 0.5 * (1 + math.cos(math.pi * (done - settings.flat) / (1 - settings.flat)))
-    return settings.lr * min(1.0, (step + 1) / settings.warmup_steps) * fade
+    return settings.lr * min(1.0, (step + 1) / max(1, settings.warmup_steps)) * fade
 
 
 def picture_size(settings: Settings, done: float) -> tuple[int, int, Strength]:

@@ -64,3 +64,11 @@ class Percentiles:
             return {}
         return {f'p{percent:g}': ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
                 for percent in percents}
+
+
+def time_figures(latency_ms: Percentiles, stages_ms: Dict[str, Percentiles]) -> Dict[str, float]:
+    """Give the latency at 50 and 95 percent and the median of each stage, in milliseconds."""
+    figures = {f'latency_ms_{name}': ms for name, ms in latency_ms.at(50, 95).items()}
+    for stage, values in list(stages_ms.items()):  # another thread adds stages
+        figures[f'{stage}_ms'] = values.at(50)['p50']
+    return figures

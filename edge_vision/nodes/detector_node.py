@@ -11,7 +11,7 @@ from edge_vision.core.detector import check_classes, load_detector, Options
 from edge_vision.core.found import Found
 from edge_vision.core.frame import Frame
 from edge_vision.core.pipeline import Pipeline
-from edge_vision.core.stats import Percentiles, RateMeter
+from edge_vision.core.stats import Percentiles, RateMeter, time_figures
 from edge_vision.core.tracker import LOW_SCORE, Tracker
 from edge_vision.nodes import channels, qos
 from edge_vision.nodes.edge_node import EdgeNode, Health
@@ -126,11 +126,8 @@ class DetectorNode(EdgeNode):
         figures = {'enabled': self.enabled, 'model': detector.name,
                    'provider': detector.provider, 'fps': self._rate.per_second(),
                    'count': self._count, 'dropped': self._pipeline.dropped,
-                   'errors': self.errors}
-        for percent, ms in self._latency_ms.at(50, 95).items():
-            figures[f'latency_ms_{percent}'] = ms
-        for stage, values in list(self._stages_ms.items()):  # another thread adds stages
-            figures[f'{stage}_ms'] = values.at(50)['p50']
+                   'errors': self.errors,
+                   **time_figures(self._latency_ms, self._stages_ms)}
         if not self.enabled:
             return Health('ok', 'paused', figures)
         if self._rate.per_second() == 0:

@@ -11,7 +11,7 @@ from edge_vision.core.frame import Frame
 from edge_vision.core.gesture import GestureModel, REGRESSION
 from edge_vision.core.gesture_models import GestureModels, TASKS
 from edge_vision.core.pace import Pace
-from edge_vision.core.stats import Percentiles, RateMeter
+from edge_vision.core.stats import Percentiles, RateMeter, time_figures
 from edge_vision.core.steady import silence_s_at, Steady
 from edge_vision.core.worker import Worker
 from edge_vision.nodes import channels
@@ -152,11 +152,8 @@ class GestureNode(EdgeNode):
                    'provider': next((m.provider for m in models.values()), ''),
                    'fps': self._rate.per_second(), 'gesture': self._best,
                    'settled': self._steady.settled, 'dropped': self._worker.dropped,
-                   'errors': self.errors}
-        for percent, ms in self._latency_ms.at(50, 95).items():
-            figures[f'latency_ms_{percent}'] = ms
-        for stage, values in list(self._stages_ms.items()):  # another thread adds stages
-            figures[f'{stage}_ms'] = values.at(50)['p50']
+                   'errors': self.errors,
+                   **time_figures(self._latency_ms, self._stages_ms)}
         if not self.enabled:
             return Health('ok', 'paused', figures)
         wrong = self._models.problem()

@@ -16,8 +16,9 @@ from training.gesture.augment import MILD, Strength, WILD
 from training.gesture.feed import Batch, epoch_batches, feed, Pictures
 from training.gesture.loss import class_weights, loss_of
 from training.gesture.network import CLASSIFICATION, to_input
-from training.gesture.settings import learning_rate, picture_side, Settings, share_done
+from training.gesture.settings import picture_side, Settings
 from training.gesture.state import State
+from training.schedule import learning_rate, share_done
 
 SETTLE_BATCHES = 16  # batches on which the averaged network's batch norm is measured
 LEAST_VIEWS = 400  # of an epoch, where the pictures are few

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import math
 
 from edge_vision.core.errors import UserError
 from training.gesture.network import STRIDE, WIDTH
@@ -56,21 +55,6 @@ def check(settings: Settings) -> None:
         raise UserError(
             f"--precision is '{settings.precision}'; {' or '.join(PRECISIONS)} would do."
         )
-
-
-def share_done(settings: Settings, epoch: float, spent_s: float) -> float:
-    """Share of the run that is behind, 0..1; `epoch` counts in fractions."""
-    if settings.minutes > 0:
-        return min(1.0, spent_s / (60 * settings.minutes))
-    return min(1.0, epoch / settings.epochs)
-
-
-def learning_rate(settings: Settings, done: float, step: int) -> float:
-    """Rate at a share of the run: linear warm-up by steps, flat, then a cosine to zero."""
-    fade = 1.0
-    if done > settings.flat:
-        fade = 0.5 * (1 + math.cos(math.pi * (done - settings.flat) / (1 - settings.flat)))
-    return settings.lr * min(1.0, (step + 1) / max(1, settings.warmup_steps)) * fade
 
 
 def picture_side(settings: Settings, done: float) -> int:
