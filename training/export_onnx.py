@@ -27,7 +27,8 @@ import torch
 from torch import nn
 from training.checkpoint import averaged_model, load_checkpoint
 from training.errors import run
-from training.network import cells, decode_xyxy, Detector, folded, STRIDES
+from training.fused import fused, interleaved
+from training.network import cells, Detector, MAX_LOG_SIZE, STRIDES
 from training.parity import check_parity
 
 OPSET = 13  # ONNX Runtime 1.11 and TensorRT 8.2 of the first Jetson Nano
@@ -44,17 +45,24 @@ class Decoded(nn.Module):
 
     def __init__(self, model: Detector, size: int) -> None:
         super().__init__()
-        self.model = folded(model)
-        first = cast(nn.Conv2d, self.model.stem.get_submodule('0.0'))
+        self.model = fused(model)
+        first = interleaved(cast(nn.Conv2d, self.model.stem.get_submodule('0.0')))
         first.weight.data /= 255.0
-        self.centres, self.strides = cells(size)
+        cast(nn.Sequential, self.model.stem[0])[0] = first
+        self.rows = size, 3 * size
+        centres, strides = cells(size)
+        self.centres, self.strides = centres.T, strides[None]
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        maps = self.model.maps(image.permute(0, 3, 1, 2).float())
+        maps = self.model.maps(image.reshape(1, 1, *self.rows).float())
         # Plain numbers give a plain Reshape, where flatten() would give five nodes.
         flat = [m.reshape(1, 4 + self.model.classes, -1) for m in maps]
-        raw = torch.cat(flat, 2).transpose(1, 2)
-        return decode_xyxy(raw, self.centres, self.strides), raw[..., 4:].sigmoid().transpose(1, 2)
+        raw = torch.cat(flat, 2)
+        # decode_xyxy with the numbers first and the cells last, where rows lie in one piece
+        middle = self.centres + raw[:, :2] * self.strides
+        half = torch.exp(raw[:, 2:4].clamp(max=MAX_LOG_SIZE)) * (self.strides * 0.5)
+        boxes = torch.cat([middle - half, middle + half], 1).transpose(1, 2)
+        return boxes, raw[:, 4:].sigmoid()
 
 
 def build_onnx(model: Detector, size: int, labels: list[str]) -> onnx.ModelProto:

@@ -80,6 +80,14 @@ class Block(nn.Module):
         return self.out(torch.cat(parts, 1))
 
 
+class Up(Block):
+    """A block over a coarser map, doubled, beside a finer one."""
+
+    def forward(self, *maps: torch.Tensor) -> torch.Tensor:
+        coarse, fine = maps
+        return super().forward(torch.cat([double(coarse), fine], 1))
+
+
 class Pool(nn.Module):
     """Max pools of growing reach side by side: the coarsest cells see the whole picture."""
 
@@ -137,8 +145,8 @@ class Detector(nn.Module):
         self.stage16 = stage(w['stage8'][-1], w['stage16'])
         self.stage32 = stage(w['stage16'][-1], w['stage32'])
         self.pool = Pool(w['stage32'][-1], w['pool'])
-        self.up16 = Block(w['pool'][-1] + w['stage16'][-1], w['up16'])
-        self.up8 = Block(w['up16'][-1] + w['stage8'][-1], w['up8'])
+        self.up16 = Up(w['pool'][-1] + w['stage16'][-1], w['up16'])
+        self.up8 = Up(w['up16'][-1] + w['stage8'][-1], w['up8'])
         self.lower16 = Conv(w['up8'][-1], w['lower'][0], 3, 2)
         self.down16 = Block(w['lower'][0] + w['up16'][-1], w['down16'])
         self.lower32 = Conv(w['down16'][-1], w['lower'][1], 3, 2)
@@ -152,8 +160,8 @@ class Detector(nn.Module):
         at8 = self.stage8(self.stem(x))
         at16 = self.stage16(at8)
         at32 = self.pool(self.stage32(at16))
-        up16 = self.up16(torch.cat([double(at32), at16], 1))
-        out8 = self.up8(torch.cat([double(up16), at8], 1))
+        up16 = self.up16(at32, at16)
+        out8 = self.up8(up16, at8)
         out16 = self.down16(torch.cat([self.lower16(out8), up16], 1))
         out32 = self.down32(torch.cat([self.lower32(out16), at32], 1))
         return [self.head8(out8), self.head16(out16), self.head32(out32)]
@@ -213,16 +221,3 @@ def widths_of(model: Detector) -> Widths:
     for name, (row, column) in places_of(model).items():
         widths[row][column] = cast(Conv, model.get_submodule(name)).width
     return widths
-
-
-def folded(model: Detector) -> Detector:
-    """Copy for inference with each batch norm folded into the convolution before it."""
-    copy = Detector(model.widths, model.classes)
-    copy.load_state_dict({k: v.float().cpu() for k, v in model.state_dict().items()})
-    copy.eval()
-    for module in list(copy.modules()):
-        if isinstance(module, Conv):
-            conv, norm = cast(nn.Conv2d, module[0]), cast(nn.BatchNorm2d, module[1])
-            module[0] = nn.utils.fuse_conv_bn_eval(conv, norm)
-            module[1] = nn.Identity()
-    return copy

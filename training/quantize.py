@@ -5,10 +5,10 @@ Make a model file smaller and faster: int8 weights and activations, or float16 w
         --val person/val.json --out person_int8.onnx
 
 int8 is calibrated on the pictures of --data: per channel for weights, from the range seen for
-activations, written as QuantizeLinear and DequantizeLinear pairs (QDQ). Output convolutions and
-decoding stay in float. With --val, parts that cost more than --max-drop of AP50 together stay in
-float too, the worst first, and are named. float16 halves the file: weights are kept in half
-precision and widened when the file is loaded, so that it runs as before everywhere.
+activations, written as QuantizeLinear and DequantizeLinear pairs (QDQ). The first and the output
+convolutions and decoding stay in float. With --val, parts that cost more than --max-drop of AP50
+together stay in float too, the worst first, and are named. float16 halves the file: weights are
+kept in half precision and widened when the file is loaded, so that it runs as before everywhere.
 """
 
 from __future__ import annotations
@@ -21,47 +21,30 @@ import tempfile
 
 from edge_vision.core.detector import load_detector
 from edge_vision.core.errors import UserError
-from edge_vision.core.letterbox import letterbox
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
 from onnxruntime.quantization import (
-    CalibrationDataReader,
     CalibrationMethod,
     QuantFormat,
     quantize_static,
     QuantType,
 )
-from tqdm import tqdm
-from training.coco import ImageSet, read_bgr, read_coco
+from training.calibrate import Calibration, shared_ranges
+from training.coco import ImageSet, read_coco
 from training.errors import run
 from training.evaluate import ap_of
 
-QUANTIZED = ('Conv', 'Concat', 'MaxPool', 'Resize')  # Relu goes into the Conv before it
-
-
-class Calibration(CalibrationDataReader):
-    """Letterboxed pictures of a set, one after the other, as the model's input."""
-
-    def __init__(self, images: ImageSet, count: int, size: int) -> None:
-        """Take `count` pictures spread over the set."""
-        step = max(1, len(images.items) // count)
-        self._items = iter(tqdm(images.items[::step][:count], desc='calibrate', unit='img'))
-        self._size = size
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        """Return the next picture's feed, None after the last."""
-        item = next(self._items, None)
-        if item is None:
-            return None
-        return {'image': letterbox(read_bgr(item.file), (self._size, self._size))[0][None]}
+# Relu is named so that the range of the Conv before it begins at zero, which does Relu's work
+QUANTIZED = ('Conv', 'Relu', 'Add', 'Concat', 'MaxPool', 'Resize')
 
 
 def float_nodes(model: onnx.ModelProto, parts: Iterable[str]) -> list[str]:
     """
     Name the nodes that stay in float: outputs and all behind them, and those of these parts.
 
-    A part is a name of the table of widths, such as head8.
+    A part is a name of the table of widths, such as head8. The first convolution stays too: with
+    as few inputs as a picture has, int8 would be slower.
     """
     graph = model.graph
     producers = {output: node for node in graph.node for output in node.output}
@@ -75,8 +58,8 @@ def float_nodes(model: onnx.ModelProto, parts: Iterable[str]) -> list[str]:
         if node is not None and node.name not in inner:
             inner.add(node.name)
             todo += node.input
-    kept = tuple(f'/{part}/' for part in parts)
-    return [n.name for n in graph.node if n.name not in inner or any(k in n.name for k in kept)]
+    kept = ('/stem/stem.0/', *(f'/{part}/' for part in parts))
+    return [n.name for n in graph.node if n.name not in inner or n.name.startswith(kept)]
 
 
 def parts_of(model: onnx.ModelProto) -> list[str]:
@@ -93,6 +76,8 @@ def to_int8(
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder) / 'float.onnx', Path(folder) / 'int8.onnx'
         onnx.save(model, source)
+        excluded = float_nodes(model, keep)
+        ranges = shared_ranges(source, Calibration(images, count, size), excluded)
         quantize_static(
             source,
             result,
@@ -102,9 +87,13 @@ def to_int8(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=float_nodes(model, keep),
+            nodes_to_exclude=excluded,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={'WeightSymmetric': True, 'ActivationSymmetric': False},
+            extra_options={
+                'WeightSymmetric': True,
+                'ActivationSymmetric': False,
+                'TensorQuantOverrides': ranges,
+            },
         )
         done = onnx.load(result)
     return like(done, model)

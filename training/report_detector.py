@@ -53,7 +53,8 @@ def prune_command(args: argparse.Namespace, criterion: str, seed: int) -> list[s
     line += ['--data', args.data, '--val', args.val, '--criterion', criterion]
     line += ['--ratio', args.ratio, '--iterations', args.iterations, '--lr', args.lr]
     line += ['--finetune-epochs', args.finetune_epochs, '--batch', args.batch, '--seed', seed]
-    line += ['--workers', args.workers, '--shares', args.shares, '--threads', args.threads]
+    threads = max(1, args.threads // args.jobs)
+    line += ['--workers', args.workers, '--shares', args.shares, '--threads', threads]
     line += ['--out', chain(args, criterion, seed)]
     for option in ('soft', 'teacher', 'images'):
         if getattr(args, option):
@@ -207,7 +208,7 @@ def parse() -> argparse.Namespace:
     add('--shares', default='', help='as for train_detector')
     add('--workers', type=int, default=1, help='processes that make pictures (default: 1)')
     add('--jobs', type=int, default=1, help='pruning runs at a time (default: 1)')
-    add('--threads', type=int, default=2, help='CPU threads (default: %(default)s)')
+    add('--threads', type=int, default=2, help='CPU threads, for timing and of all jobs (default: 2)')
     add('--calibration-images', type=int, default=200, help='for int8 (default: 200)')
     add('--work', type=Path, default=Path('runs/report'), help='(default: %(default)s)')
     add('--docs', type=Path, default=Path('docs'), help='where to write (default: docs)')

@@ -85,8 +85,9 @@ def page(result: dict, table: str) -> str:
         f'    {result["command"]}',
         '',
         'AP50 and AP are from pycocotools on the set of `--val`; *AP50 at once* is that of a'
-        ' pruned network before it was trained again. Time is the median from letterbox to boxes'
-        ' in ONNX Runtime, all models in turns; compare ratios, not machines.',
+        ' pruned network with its batch norm measured anew, before it was trained again. Time is'
+        ' from letterbox to boxes in ONNX Runtime: the models take turns, and the median of the'
+        ' fastest turn counts; compare ratios, not machines.',
         '',
         '## Pruned',
         '',
@@ -103,7 +104,7 @@ def page(result: dict, table: str) -> str:
     for name, found in result.get('quantized', {}).items():
         lines.append(row(name, found, base))
     kept = {k: f['in_float'] for k, f in result.get('quantized', {}).items() if f.get('in_float')}
-    lines += ['', 'Output convolutions and decoding stay in float in all int8 files.']
+    lines += ['', 'In int8 files the first and the last convolutions and decoding stay in float.']
     lines += [f'In {name} also {", ".join(parts)}.' for name, parts in kept.items()]
     lines += ['', '## Beside others', '', HEAD]
     for name, found in result.get('against', {}).items():

@@ -146,7 +146,7 @@ def test_which_layers(gesture, detector):
         'fc.weight',
     ]
     last = choose(detector, ['last'])
-    assert len(last) == 6 and all('class_out' in name or 'box_out' in name for name in last)
+    assert len(last) == 3 and all('map_out' in name for name in last)
     assert len(weights_of(detector)) - len(choose(detector, ['all'])) == 1
 
 

@@ -22,8 +22,9 @@ from training import train_detector
 from training.average import Average, settle_batch_norm
 from training.checkpoint import averaged_model, load_checkpoint
 from training.coco import read_coco
+from training.fused import fused, interleaved
 from training.loss import assign, complete_iou, detection_loss, LossSettings
-from training.network import BASE_WIDTHS, cells, Conv, decode_xyxy, Detector, folded, widths_of
+from training.network import BASE_WIDTHS, cells, Conv, decode_xyxy, Detector, widths_of
 from training.schedule import learning_rate, parse_shares, picture_size, Settings, share_done
 
 NARROW = {name: [8] * len(row) for name, row in BASE_WIDTHS.items()}
@@ -50,14 +51,30 @@ def test_the_table_makes_the_network():
     assert all(width % 8 == 0 for row in BASE_WIDTHS.values() for width in row)
 
 
-def test_folding_changes_nothing():
+def test_fusing_changes_nothing_but_the_number_of_operators():
     torch.manual_seed(0)
     model = Detector(NARROW, 2)
     model.train()(torch.rand(4, 3, 64, 64))
+    for head in (model.head8, model.head16, model.head32):
+        torch.nn.init.normal_(head.class_out.weight)
+        torch.nn.init.normal_(head.box_out.weight)
     x = torch.rand(1, 3, 64, 64)
-    flat = folded(model.eval())
-    assert torch.allclose(flat(x), model(x), atol=1e-4)
-    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in flat.modules())
+    few = fused(model.eval())
+    assert torch.allclose(few(x), model(x), atol=1e-4)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in few.modules())
+    assert len(convs_in(few)) == len(convs_in(model)) - 2 * 3 + 2  # heads, joins
+
+
+def convs_in(model: torch.nn.Module) -> list[torch.nn.Module]:
+    return [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+
+
+def test_the_first_convolution_reads_a_picture_as_it_lies_in_memory():
+    torch.manual_seed(0)
+    first = torch.nn.Conv2d(3, 5, 3, 2, 1)
+    bgr = torch.rand(2, 8, 12, 3)  # rows, columns, channels
+    same = interleaved(first)(bgr.reshape(2, 1, 8, 36))
+    assert torch.allclose(same, first(bgr.permute(0, 3, 1, 2)), atol=1e-6)
 
 
 def test_decoding():

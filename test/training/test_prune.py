@@ -95,7 +95,7 @@ def test_the_least_important_go_first(model):
 
 
 @pytest.mark.parametrize(
-    ('left', 'size'), [(8, 0), (12, 4), (16, 8), (24, 8), (32, 8), (40, 8), (48, 16), (50, 2)]
+    ('left', 'size'), [(8, 0), (12, 4), (16, 8), (24, 8), (32, 16), (40, 8), (48, 16), (50, 2)]
 )
 def test_groups_keep_to_what_processors_multiply_at_once(left, size):
     assert group_size(left) == size

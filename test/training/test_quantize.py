@@ -71,11 +71,26 @@ def test_int8_is_qdq_and_keeps_the_contract(exported, toy):
     assert best_box(done)[4] == pytest.approx(best_box(exported)[4], abs=0.01)
 
 
+def test_int8_has_no_operator_between_two_convolutions(exported, toy):
+    """What follows a convolution is its range alone: Relu is that it begins at zero."""
+    done = to_int8(exported, read_coco(toy), 4)
+    after = {i: n.op_type for n in done.graph.node for i in n.input}
+    convs = [n for n in done.graph.node if n.op_type == 'Conv']
+    inner = [n for n in convs if not n.name.startswith('/stem/stem.0/') and '_out/' not in n.name]
+    assert len(inner) > 30
+    follows = {n.name: after[n.output[0]] for n in inner}
+    assert set(follows.values()) == {'QuantizeLinear'}, follows
+    relus = [n.name for n in done.graph.node if n.op_type == 'Relu']
+    assert relus == ['/stem/stem.0/stem.0.2/Relu']
+
+
 def test_outputs_and_named_parts_stay_in_float(exported, toy):
     parts = parts_of(exported)
     assert parts[0] == 'stem' and 'head8' in parts
     kept = float_nodes(exported, ['head16'])
-    assert any('head8/class_out' in name for name in kept)
+    assert any('head8/map_out' in name for name in kept)
+    assert any(name.startswith('/stem/stem.0/') for name in kept)
+    assert not any(name.startswith('/stem/stem.1/') for name in kept)
     assert any('head16/stem' in name for name in kept)
     assert not any('head8/stem' in name for name in kept)
     less = to_int8(exported, read_coco(toy), 4, keep=parts)

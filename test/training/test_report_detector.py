@@ -19,6 +19,7 @@ pytest.importorskip('matplotlib')
 from training.average import settle_batch_norm
 from training.checkpoint import save_checkpoint
 from training.export_onnx import export
+from training.fused import fused
 from training.network import BASE_WIDTHS, Detector
 from training.report_detector import counts
 from training.surgery import multiply_adds
@@ -46,11 +47,10 @@ def report(*arguments) -> subprocess.CompletedProcess:
 def test_counts_of_a_file_are_those_of_the_network(checkpoint, tmp_path):
     export(checkpoint, tmp_path / 'model.onnx')
     model = Detector(WIDTHS, 1)
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    # of a scale and a shift for each channel a bias is left
-    wanted = sum(p.numel() for p in model.parameters()) - sum(m.num_features for m in norms)
+    few = fused(model)
+    wanted = sum(p.numel() for p in few.parameters())
     found = counts(tmp_path / 'model.onnx')
-    assert found == {'params': wanted, 'macs': multiply_adds(model, 64)}
+    assert found == {'params': wanted, 'macs': multiply_adds(few, 64)}
 
 
 def test_one_command_writes_the_pages(checkpoint, toy, tmp_path):

@@ -19,6 +19,7 @@ from training.average import settle_batch_norm
 from training.coco import ImageSet, read_coco
 from training.feed import batches_of, epoch_loader
 from training.feed import Pictures as DetectorPictures
+from training.fused import fused
 from training.gesture import checkpoint as gesture_checkpoint
 from training.gesture import export as gesture_export
 from training.gesture.augment import make_flips, MILD
@@ -29,7 +30,7 @@ from training.gesture.network import CLASSIFICATION, GestureNet, to_input
 from training.gesture.run import LEAST_VIEWS, SETTLE_BATCHES
 from training.gesture.settings import Settings
 from training.loss import detection_loss, LossSettings
-from training.network import cells, Detector, folded
+from training.network import cells, Detector
 from training.parity import check_parity
 from training.predict import to_input as to_detector_input
 from training.schedule import FINAL
@@ -131,7 +132,7 @@ class DetectorTask:
 
     def __init__(self, state: dict, images: ImageSet, seed: int = 0) -> None:
         """Keep the checkpoint's averaged network; decode the pictures."""
-        self.network: nn.Module = folded(detector_checkpoint.averaged_model(state))
+        self.network: nn.Module = fused(detector_checkpoint.averaged_model(state))
         self.size, self.seed, self.precision = state['size'], seed, state['settings']['precision']
         self.pictures = DetectorPictures(images.items, 2 * self.size)
         self.places = cells(self.size)
