@@ -18,18 +18,18 @@ MOVING = ('Concat', 'MaxPool', 'Resize')  # operators that only move numbers
 class Calibration(CalibrationDataReader):
     """Letterboxed pictures of a set, one after the other, as the model's input."""
 
-    def __init__(self, images: ImageSet, count: int, size: int) -> None:
+    def __init__(self, images: ImageSet, count: int, size_wh: tuple[int, int]) -> None:
         """Take `count` pictures spread over the set."""
         step = max(1, len(images.items) // count)
         self._items = iter(tqdm(images.items[::step][:count], desc='calibrate', unit='img'))
-        self._size = size
+        self._size_wh = size_wh
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """Return the next picture's feed, None after the last."""
         item = next(self._items, None)
         if item is None:
             return None
-        return {'image': letterbox(read_bgr(item.file), (self._size, self._size))[0][None]}
+        return {'image': letterbox(read_bgr(item.file), self._size_wh)[0][None]}
 
 
 def tied(graph: onnx.GraphProto, without: Collection[str] = ()) -> list[set[str]]:

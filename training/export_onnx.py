@@ -3,7 +3,7 @@ Turn a checkpoint into the model file that the detector node runs.
 
     python -m training.export_onnx --checkpoint runs/person/best.pt --out person.onnx
 
-The file takes `image` uint8 [1, S, S, 3] (BGR, letterboxed at the top left on grey 114) and gives
+The file takes `image` uint8 [1, H, W, 3] (BGR, letterboxed at the top left on grey 114) and gives
 `detections` float32 [N, 6]: x0 y0 x1 y1 in input pixels, score, class index, best first.
 Normalising, decoding and non-maximum suppression are inside; batch norm and the division by 255
 are folded into the convolutions. `score_threshold`, `iou_threshold` and `max_detections` are
@@ -41,16 +41,16 @@ DEFAULTS: dict[str, np.ndarray] = {
 
 
 class Decoded(nn.Module):
-    """Picture uint8 [1, S, S, 3] to boxes [1, cells, 4] in pixels, scores [1, classes, cells]."""
+    """Picture uint8 [1, H, W, 3] to boxes [1, cells, 4] in pixels, scores [1, classes, cells]."""
 
-    def __init__(self, model: Detector, size: int) -> None:
+    def __init__(self, model: Detector, size_wh: tuple[int, int]) -> None:
         super().__init__()
         self.model = fused(model)
         first = interleaved(cast(nn.Conv2d, self.model.stem.get_submodule('0.0')))
         first.weight.data /= 255.0
         cast(nn.Sequential, self.model.stem[0])[0] = first
-        self.rows = size, 3 * size
-        centres, strides = cells(size)
+        self.rows = size_wh[1], 3 * size_wh[0]
+        centres, strides = cells(*size_wh)
         self.centres, self.strides = centres.T, strides[None]
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,15 +65,17 @@ class Decoded(nn.Module):
         return boxes, raw[:, 4:].sigmoid()
 
 
-def build_onnx(model: Detector, size: int, labels: list[str]) -> onnx.ModelProto:
+def build_onnx(
+    model: Detector, size_wh: tuple[int, int], labels: list[str]
+) -> onnx.ModelProto:
     """Trace the network and add the suppression and the metadata."""
-    sample = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    sample = torch.zeros(1, size_wh[1], size_wh[0], 3, dtype=torch.uint8)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The tracing exporter is announced to go, but its graphs are the plainest at opset 13.
         warnings.simplefilter('ignore')
         file = Path(folder) / 'network.onnx'
         torch.onnx.export(
-            Decoded(model, size).eval(),
+            Decoded(model, size_wh).eval(),
             (sample,),
             file,
             input_names=['image'],
@@ -133,14 +135,25 @@ def add_suppression(graph: onnx.GraphProto) -> None:
     graph.output.append(helper.make_tensor_value_info('detections', TensorProto.FLOAT, ['N', 6]))
 
 
-def export(checkpoint: Path, out: Path, size: int = 0) -> onnx.ModelProto:
-    """Export a checkpoint's averaged weights to `out` and return the model; size 0: as trained."""
+def parse_size(text: str) -> tuple[int, int]:
+    """Read an input's width and height in pixels: `320`, or `416x320` for other than squares."""
+    sides = [int(part) if part.isdecimal() else 0 for part in text.split('x')]
+    if len(sides) > 2 or any(side < STRIDES[-1] or side % STRIDES[-1] for side in sides):
+        raise UserError(
+            f"--size is '{text}'; a multiple of {STRIDES[-1]} such as 320, or two such as 416x320"
+            ' (width, height) would do.'
+        )
+    return sides[0], sides[-1]
+
+
+def export(
+    checkpoint: Path, out: Path, size_wh: tuple[int, int] | None = None
+) -> onnx.ModelProto:
+    """Export a checkpoint's averaged weights to `out`, as a square of the size it was trained."""
     state = load_checkpoint(checkpoint)
-    model, size = averaged_model(state), size or state['size']
-    if size < STRIDES[-1] or size % STRIDES[-1]:
-        raise UserError(f'--size is {size}; a multiple of {STRIDES[-1]}, such as 320, would do.')
-    exported = build_onnx(model, size, state['labels'])
-    check_parity(exported, model, size)
+    model = averaged_model(state)
+    exported = build_onnx(model, size_wh or (state['size'], state['size']), state['labels'])
+    check_parity(exported, model)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(exported.SerializeToString())
     return exported
@@ -155,10 +168,14 @@ def main() -> None:
     )
     parser.add_argument('--out', type=Path, required=True, help='model file to write')
     parser.add_argument(
-        '--size', type=int, default=0, help='side of its input, pixels (default: as trained)'
+        '--size',
+        type=str,
+        default='',
+        help='of its input in pixels: 320, or 416x320 for a camera that sees more in width, which'
+        ' wastes none of it on padding (default: a square as trained)',
     )
     args = parser.parse_args()
-    export(args.checkpoint, args.out, args.size)
+    export(args.checkpoint, args.out, parse_size(args.size) if args.size else None)
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, same boxes as torch')
 
 

@@ -129,8 +129,8 @@ class Detector(nn.Module):
     """
     The whole network.
 
-    Takes BGR in 0..1, [B, 3, S, S] with S a multiple of 32; gives [B, cells, 4 + classes]: raw
-    box numbers (see `decode_xyxy`) and class logits.
+    Takes BGR in 0..1, [B, 3, H, W] with sides that are multiples of 32; gives raw box numbers (see
+    `decode_xyxy`) and class logits, [B, cells, 4 + classes].
     """
 
     def __init__(self, widths: Widths, classes: int) -> None:
@@ -180,12 +180,17 @@ def double(x: torch.Tensor) -> torch.Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode='nearest')
 
 
-def cells(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres [cells, 2] (x, y in pixels) and strides [cells] of a square input's cells."""
+def cells(width: int, height: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Centres [cells, 2] (x, y in pixels) and strides [cells] of an input's cells.
+
+    width, height: of the input, in pixels; without a height it is square.
+    """
     centres, strides = [], []
     for stride in STRIDES:
-        axis = (torch.arange(size // stride, dtype=torch.float32) + 0.5) * stride
-        y, x = torch.meshgrid(axis, axis, indexing='ij')
+        sides = (height or width) // stride, width // stride
+        axes = [(torch.arange(side, dtype=torch.float32) + 0.5) * stride for side in sides]
+        y, x = torch.meshgrid(axes, indexing='ij')
         centres.append(torch.stack([x, y], -1).reshape(-1, 2))
         strides.append(torch.full((centres[-1].shape[0],), float(stride)))
     return torch.cat(centres), torch.cat(strides)

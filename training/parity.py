@@ -26,21 +26,27 @@ def open_session(model: onnx.ModelProto, threads: int = 0) -> onnxruntime.Infere
     )
 
 
-def trial_pictures(size: int, count: int = 3) -> list[np.ndarray]:
-    """Make pictures of blocks of colour, uint8 [S, S, 3]: structure to give boxes anywhere."""
+def input_wh(model: onnx.ModelProto) -> tuple[int, int]:
+    """Width and height of a detector's input, in pixels."""
+    height, width = (d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim[1:3])
+    return width, height
+
+
+def trial_pictures(size_wh: tuple[int, int], count: int = 3) -> list[np.ndarray]:
+    """Make pictures of blocks of colour, uint8 [H, W, 3]: structure to give boxes anywhere."""
     rng = np.random.default_rng(0)
     pictures = []
     for _ in range(count):
-        bgr = rng.integers(90, 140, (size, size, 3), dtype=np.uint8)
+        bgr = rng.integers(90, 140, (size_wh[1], size_wh[0], 3), dtype=np.uint8)
         for _ in range(12):
-            x, y = rng.integers(0, size - 8, 2)
-            w, h = rng.integers(8, size // 2, 2)
+            x, y = (int(rng.integers(0, side - 8)) for side in size_wh)
+            w, h = (int(rng.integers(8, side // 2)) for side in size_wh)
             bgr[y : y + h, x : x + w] = rng.integers(0, 256, 3)
         pictures.append(bgr)
     return pictures
 
 
-def check_parity(exported: onnx.ModelProto, model: Detector, size: int) -> None:
+def check_parity(exported: onnx.ModelProto, model: Detector) -> None:
     """Compare the exported file's boxes with torch's; raise UserError where they differ."""
     session = open_session(exported)
     thresholds = {
@@ -48,7 +54,7 @@ def check_parity(exported: onnx.ModelProto, model: Detector, size: int) -> None:
         'iou_threshold': np.array([IOU_THRESHOLD], np.float32),
         'max_detections': np.array([MOST], np.int64),
     }
-    for number, bgr in enumerate(trial_pictures(size)):
+    for number, bgr in enumerate(trial_pictures(input_wh(exported))):
         rows = session.run(None, {'image': bgr[None], **thresholds})[0]
         xyxy, scores = decoded(model, bgr)
         strange = [row for row in rows if not has_cell(row, xyxy, scores)]

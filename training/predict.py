@@ -12,7 +12,7 @@ from training.score import average_precision, coco_results
 
 
 def to_input(bgr: torch.Tensor) -> torch.Tensor:
-    """Turn pictures uint8 [B, S, S, 3] into the network's input: float 0..1 [B, 3, S, S]."""
+    """Turn pictures uint8 [B, H, W, 3] into the network's input: float 0..1 [B, 3, H, W]."""
     return bgr.permute(0, 3, 1, 2).float().div_(255)
 
 
@@ -24,7 +24,7 @@ def predict(
     most: int = 300,
 ) -> np.ndarray:
     """
-    Detect in one letterboxed picture, uint8 [S, S, 3].
+    Detect in one letterboxed picture, uint8 [H, W, 3].
 
     Returns rows [n, 6] x0 y0 x1 y1 score class_index, best first, in input pixels.
     """
@@ -33,9 +33,9 @@ def predict(
 
 @torch.no_grad()
 def decoded(model: Detector, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [cells, 4] and scores [cells, classes] of one letterboxed picture, uint8 [S, S, 3]."""
+    """Boxes [cells, 4] and scores [cells, classes] of one letterboxed picture, uint8 [H, W, 3]."""
     raw = model(to_input(torch.from_numpy(bgr)[None]))[0].float()
-    centres, strides = cells(bgr.shape[0])
+    centres, strides = cells(bgr.shape[1], bgr.shape[0])
     return decode_xyxy(raw, centres, strides).numpy(), raw[:, 4:].sigmoid().numpy()
 
 

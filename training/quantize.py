@@ -34,6 +34,7 @@ from training.calibrate import Calibration, shared_ranges
 from training.coco import ImageSet, read_coco
 from training.errors import run
 from training.evaluate import ap_of
+from training.parity import input_wh
 
 # Relu is named so that the range of the Conv before it begins at zero, which does Relu's work
 QUANTIZED = ('Conv', 'Relu', 'Add', 'Concat', 'MaxPool', 'Resize')
@@ -72,16 +73,16 @@ def to_int8(
     model: onnx.ModelProto, images: ImageSet, count: int, keep: Iterable[str] = ()
 ) -> onnx.ModelProto:
     """Quantize with `count` calibration pictures; the parts in `keep` stay in float."""
-    size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    size_wh = input_wh(model)
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder) / 'float.onnx', Path(folder) / 'int8.onnx'
         onnx.save(model, source)
         excluded = float_nodes(model, keep)
-        ranges = shared_ranges(source, Calibration(images, count, size), excluded)
+        ranges = shared_ranges(source, Calibration(images, count, size_wh), excluded)
         quantize_static(
             source,
             result,
-            Calibration(images, count, size),
+            Calibration(images, count, size_wh),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTIZED),
             per_channel=True,

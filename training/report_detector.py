@@ -208,7 +208,7 @@ def parse() -> argparse.Namespace:
     add('--shares', default='', help='as for train_detector')
     add('--workers', type=int, default=1, help='processes that make pictures (default: 1)')
     add('--jobs', type=int, default=1, help='pruning runs at a time (default: 1)')
-    add('--threads', type=int, default=2, help='CPU threads, for timing and of all jobs (default: 2)')
+    add('--threads', type=int, default=2, help='CPU threads, of all jobs together (default: 2)')
     add('--calibration-images', type=int, default=200, help='for int8 (default: 200)')
     add('--work', type=Path, default=Path('runs/report'), help='(default: %(default)s)')
     add('--docs', type=Path, default=Path('docs'), help='where to write (default: docs)')

@@ -15,7 +15,7 @@ from training.network import Detector, places_of, widths_of
 STEP = 8  # a layer keeps at least so many channels, and a multiple of it
 BLOCK = 16  # channels that go together from layers with more of them
 THRIFT = 0.5  # weight of what a channel costs: 0 looks at importance alone, 1 at their ratio
-TIME = 0.75  # share of multiply-adds in that cost; the rest is parameters
+TIME = 0.5  # share of multiply-adds in that cost; the rest is parameters
 SIDE = 64  # pixels of the picture on which the dependencies are traced
 
 

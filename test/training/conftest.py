@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+import sys
 
 import cv2
 import numpy as np
@@ -39,6 +40,19 @@ def make_set(folder: Path, labels: tuple[str, ...], count: int, seed: int = 0) -
     file = folder / 'toy.json'
     file.write_text(json.dumps(coco), encoding='utf-8')
     return file
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Let no thread wait for another on a busy machine."""
+    torch = sys.modules.get('torch')
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

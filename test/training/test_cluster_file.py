@@ -48,7 +48,7 @@ def gesture():
 @pytest.fixture(scope='module')
 def detector():
     torch.manual_seed(0)
-    return build_onnx(set_norms(Detector(NARROW, 1)), SIDE, ['person'])
+    return build_onnx(set_norms(Detector(NARROW, 1)), (SIDE, SIDE), ['person'])
 
 
 def run(model, level=onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL) -> list[np.ndarray]:

@@ -40,15 +40,6 @@ SIDE, WIDTH = 64, 8
 COLOURS = {'blue': (200, 40, 40), 'red': (40, 40, 200)}
 
 
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    """Let no thread wait for another on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope='module')
 def gesture(tmp_path_factory):
     """Write pictures of two colours, an untrained small network's checkpoint, and its export."""
@@ -185,7 +176,7 @@ def test_the_detector_too(toy, tmp_path):
     settings = asdict(DetectorSettings(size=96, precision='float32'))
     state = {'settings': settings, 'labels': ['person'], 'widths': detector.widths, 'size': 96}
     save_detector(tmp_path / 'best.pt', {**state, 'average': detector.state_dict()})
-    model = build_onnx(detector.eval(), 96, ['person'])
+    model = build_onnx(detector.eval(), (96, 96), ['person'])
     task = read_task(tmp_path / 'best.pt', toy)
     shared = share_layers(model, ['last'], 4, quiet=True)
     _, after, losses = tuned(model, shared, task, TuneSettings(4, 0.02), quiet=True)

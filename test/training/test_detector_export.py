@@ -17,13 +17,13 @@ pytest.importorskip('pycocotools')
 
 from edge_vision.core.detector import load_detector, Options
 from edge_vision.core.errors import UserError
+from small_detectors import NARROW
 from training.average import settle_batch_norm
 from training.checkpoint import save_checkpoint
-from training.export_onnx import build_onnx, export
-from training.network import BASE_WIDTHS, Detector
+from training.export_onnx import build_onnx, export, parse_size
+from training.network import Detector
 from training.parity import check_parity, open_session
 
-NARROW = {name: [8] * len(row) for name, row in BASE_WIDTHS.items()}
 LABELS = ['cup', 'plate', 'spoon']
 
 
@@ -65,7 +65,7 @@ def test_the_file_keeps_the_contract(checkpoint, tmp_path):
 
 
 def test_thresholds_and_order(model):
-    session = open_session(build_onnx(model, 96, LABELS))
+    session = open_session(build_onnx(model, (96, 96), LABELS))
     bgr = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), dtype=np.uint8)
 
     def run(score, most):
@@ -83,13 +83,13 @@ def test_thresholds_and_order(model):
 
 
 def test_a_difference_is_found(model):
-    exported = build_onnx(model, 96, LABELS)
-    check_parity(exported, model, 96)
+    exported = build_onnx(model, (96, 96), LABELS)
+    check_parity(exported, model)
     with torch.no_grad():
         for head in (model.head8, model.head16, model.head32):
             head.box_out.bias += 0.2
     with pytest.raises(UserError, match='differs from torch'):
-        check_parity(exported, model, 96)
+        check_parity(exported, model)
 
 
 def test_the_node_loads_it(checkpoint, tmp_path):
@@ -105,8 +105,24 @@ def test_the_node_loads_it(checkpoint, tmp_path):
 
 
 def test_another_size_and_one_that_cannot_be(checkpoint, tmp_path):
-    export(checkpoint, tmp_path / 'toy.onnx', 128)
+    export(checkpoint, tmp_path / 'toy.onnx', parse_size('128'))
     (image,) = open_session(onnx.load(tmp_path / 'toy.onnx')).get_inputs()
     assert image.shape == [1, 128, 128, 3]
-    with pytest.raises(UserError, match='--size is 100; a multiple of 32'):
-        export(checkpoint, tmp_path / 'toy.onnx', 100)
+
+
+def test_a_wide_input_wastes_nothing_of_a_wide_picture(checkpoint, tmp_path):
+    wide = tmp_path / 'wide.onnx'
+    export(checkpoint, wide, parse_size('128x96'))  # compares with torch
+    detector = load_detector(str(wide), Options(score_threshold=0.0))
+    assert detector.input_wh == (128, 96)
+    bgr = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    prepared = detector.prepare(bgr)
+    assert prepared.scale_xy == (0.4, 0.4) and prepared.blob.shape == (1, 96, 128, 3)
+    found = detector.detect(bgr)
+    assert len(found) > 0 and found.xyxy.max(0)[2] > 240  # to the right of where a square ends
+
+
+@pytest.mark.parametrize('text', ['100', '0', 'wide', '320x', '320x240x160', '320x100', '-32'])
+def test_a_size_that_cannot_be(text):
+    with pytest.raises(UserError, match=f"--size is '{text}'; a multiple of 32 such as 320, or"):
+        parse_size(text)

@@ -18,6 +18,7 @@ pytest.importorskip('pycocotools')
 pytest.importorskip('matplotlib')
 
 from edge_vision.core.errors import UserError
+from small_detectors import NARROW, QUICK
 from training import train_detector
 from training.average import Average, settle_batch_norm
 from training.checkpoint import averaged_model, load_checkpoint
@@ -26,19 +27,6 @@ from training.fused import fused, interleaved
 from training.loss import assign, complete_iou, detection_loss, LossSettings
 from training.network import BASE_WIDTHS, cells, Conv, decode_xyxy, Detector, widths_of
 from training.schedule import learning_rate, parse_shares, picture_size, Settings, share_done
-
-NARROW = {name: [8] * len(row) for name, row in BASE_WIDTHS.items()}
-QUICK = Settings(
-    epochs=2, batch=4, size=96, start_size=64, spread=0, warmup_steps=2, workers=0, val_every=1
-)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_table_makes_the_network():

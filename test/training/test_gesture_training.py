@@ -40,14 +40,6 @@ from training.gesture.state import better, worn_out
 from training.gesture.vision import torchvision
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def classes(tmp_path) -> GestureSet:
     return read_classes(make_classes(tmp_path / 'classes', 8))

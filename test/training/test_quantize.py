@@ -27,7 +27,7 @@ def exported():
     torch.manual_seed(0)
     model = Detector(NARROW, 1)
     settle_batch_norm(model, [torch.rand(4, 3, 96, 96)])
-    return build_onnx(model.eval(), 96, ['person'])
+    return build_onnx(model.eval(), (96, 96), ['person'])
 
 
 def contract(model) -> tuple:

@@ -18,27 +18,14 @@ from edge_vision.core.detector import load_detector, Options
 from edge_vision.core.errors import UserError
 from edge_vision.core.letterbox import letterbox
 from onnx import helper, numpy_helper, TensorProto
+from small_detectors import NARROW, QUICK
 from training import train_detector
 from training.checkpoint import load_checkpoint
 from training.coco import read_bgr, read_coco
 from training.loss import LossSettings
-from training.network import BASE_WIDTHS, cells, decode_xyxy, Detector
-from training.schedule import Settings
+from training.network import cells, decode_xyxy, Detector
 from training.teacher import Pupil, Teacher
 from training.train_detector import train
-
-NARROW = {name: [8] * len(row) for name, row in BASE_WIDTHS.items()}
-QUICK = Settings(
-    epochs=2, batch=4, size=96, start_size=64, spread=0, warmup_steps=2, workers=0, val_every=1
-)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def yolox(file: Path, channels: int = 4, classes: int = 80) -> Path:

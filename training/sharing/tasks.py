@@ -160,7 +160,7 @@ class DetectorTask:
 
     def check(self, model: onnx.ModelProto, network: nn.Module) -> None:
         """Compare boxes on trial pictures."""
-        check_parity(model, cast(Detector, network), self.size)
+        check_parity(model, cast(Detector, network))
 
 
 def read_task(
