@@ -20,6 +20,9 @@ $(foreach name,source model port args extras,$(if $(filter command,$(firstword $
 # Nothing leaves this machine unless asked to, and images get through between processes: Fast DDS
 # reads its profile under one name up to Jazzy, under another later, where the old one is told off.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+ifeq ($(ROS_DISTRO),humble)
+export ROS_LOCALHOST_ONLY ?= 1
+endif
 ifneq ($(filter humble iron jazzy,$(or $(ROS_DISTRO),jazzy)),)
 export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
 else

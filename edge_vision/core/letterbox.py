@@ -1,4 +1,4 @@
-"""Fitting a picture into the square that a network wants, and its boxes back again."""
+"""Fitting a picture into the size that a network wants, and its boxes back again."""
 
 from __future__ import annotations
 

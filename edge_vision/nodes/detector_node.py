@@ -32,7 +32,8 @@ class DetectorParameters:
     max_detections: int = parameter(100, 'most detections in one image', 1, 1000, live=True)
     classes: Tuple[str, ...] = parameter((), 'class names to publish; empty: all', live=True)
     providers: Tuple[str, ...] = parameter(
-        ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: the best there is')
+        ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: '
+        'cuda where there is one, else cpu (tensorrt only when named)')
     threads: int = parameter(0, 'threads for the network on the CPU; 0: all cores', 0, 256)
     spin: bool = parameter(True, 'threads on the CPU stay awake between images: sooner answers, '
                            'but a core is kept busy; false saves power')

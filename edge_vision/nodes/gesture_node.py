@@ -40,7 +40,8 @@ class GestureParameters:
     stable_s: float = parameter(0.5, 'how long a gesture has to stay before gesture/event tells '
                                 'it, seconds', 0.0, 60.0, live=True)
     providers: Tuple[str, ...] = parameter(
-        ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: the best there is')
+        ('auto',), 'of ONNX Runtime, in this order: tensorrt, cuda, cpu; auto: '
+        'cuda where there is one, else cpu (tensorrt only when named)')
     threads: int = parameter(0, 'threads for each network on the CPU; 0: all cores, in turn with '
                              "the detector's network in the same process", 0, 256)
 
