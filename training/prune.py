@@ -34,8 +34,9 @@ from training.surgery import choose, parameters, remove, STEP
 from training.teacher import Teacher
 from training.train_detector import train
 
-TAYLOR_BATCHES = 20  # batches on which gradients are taken
+BATCHES = 20  # on which batch norms are measured
 BATCH = 16
+TAYLOR_PICTURES = 320  # on which gradients are taken, each alone: in a batch theirs would cancel
 
 
 def importance_of(
@@ -46,16 +47,18 @@ def importance_of(
         return magnitude(model)
     if criterion == 'random':
         return at_random(model, seed + round_)
-    return taylor(model, training_batches(images, size, seed, round_))
+    return taylor(model, training_batches(images, size, seed, round_, TAYLOR_PICTURES, 1))
 
 
-def training_batches(images: ImageSet, size: int, seed: int, round_: int) -> Iterator:
-    """Serve training pictures with mild augmentation."""
+def training_batches(
+    images: ImageSet, size: int, seed: int, round_: int, count: int = BATCHES, batch: int = BATCH
+) -> Iterator:
+    """Serve training pictures with mild augmentation, in `count` batches."""
     settings = Settings(size=size)
     pictures = Pictures(images.items, 2 * size)
-    keys = batches_of(pictures.shares, BATCH, seed, round_, size, 0)[:TAYLOR_BATCHES]
+    keys = batches_of(pictures.shares, batch, seed, round_, size, 0)[:count]
     loader = epoch_loader(pictures, keys, seed, round_, picture_size(settings, 1.0)[2], 0)
-    return iter(tqdm(loader, desc='importance', unit='batch', mininterval=2))
+    return iter(tqdm(loader, desc='look', unit='batch', mininterval=2))
 
 
 def prune_round(

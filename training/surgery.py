@@ -9,7 +9,7 @@ from edge_vision.core.errors import UserError
 import numpy as np
 import torch
 import torch_pruning
-from training.importance import convs_of, Importance, normalised
+from training.importance import convs_of, Importance
 from training.network import Detector, places_of, widths_of
 
 STEP = 8  # a layer keeps at least so many channels, and a multiple of it
@@ -47,8 +47,9 @@ def choose(model: Detector, importance: Importance, target: int) -> dict[str, li
     Choose channels to remove until at most `target` parameters are left.
 
     In each layer the least important channels form groups; of all layers' next groups the one goes
-    first whose mean importance is least, relative to what is left in its layer (so that no layer
-    is emptied) and to what its removal saves (see `savings`). A layer keeps at least eight.
+    first that takes the least share of the importance that is left in its layer (half of a narrow
+    layer is more than as many channels of a wide one), relative to what its removal saves (see
+    `savings`). A layer keeps at least eight.
     """
     order = {name: np.argsort(values, kind='stable') for name, values in importance.items()}
     widths = {name: len(values) for name, values in importance.items()}
@@ -59,8 +60,9 @@ def choose(model: Detector, importance: Importance, target: int) -> dict[str, li
         for name, width in widths.items():
             count = group_size(width - gone[name])
             if count:
-                left = normalised(importance[name][order[name][gone[name] :]])
-                groups[name] = float(left[:count].mean()) / worth[name] ** THRIFT
+                left = importance[name][order[name][gone[name] :]]
+                share = float(left[:count].sum()) / max(float(left.sum()), 1e-12)
+                groups[name] = share / worth[name] ** THRIFT
         if not groups:
             raise UserError(
                 f'{target} parameters cannot be reached: with {STEP} channels in each layer'
