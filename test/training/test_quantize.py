@@ -12,6 +12,7 @@ torch = pytest.importorskip('torch')
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('pycocotools')
 
+from onnx import numpy_helper
 from training.average import settle_batch_norm
 from training.coco import read_coco
 from training.export_onnx import build_onnx
@@ -82,6 +83,23 @@ def test_int8_has_no_operator_between_two_convolutions(exported, toy):
     assert set(follows.values()) == {'QuantizeLinear'}, follows
     relus = [n.name for n in done.graph.node if n.op_type == 'Relu']
     assert relus == ['/stem/stem.0/stem.0.2/Relu']
+
+
+def test_what_is_joined_has_one_scale(exported, toy):
+    """A concatenation then copies its inputs instead of computing them anew."""
+    done = to_int8(exported, read_coco(toy), 4)
+    scales = {t.name: float(numpy_helper.to_array(t)) for t in done.graph.initializer
+              if t.name.endswith('_scale') and not t.dims}
+    pairs = {n.output[0]: n for n in done.graph.node}
+    after = {i: n for n in done.graph.node for i in n.input}
+    joins = 0
+    for node in done.graph.node:
+        following = after.get(node.output[0])
+        if node.op_type == 'Concat' and following and following.op_type == 'QuantizeLinear':
+            wanted = scales[following.input[1]]
+            assert [scales[pairs[i].input[1]] for i in node.input] == [wanted] * len(node.input)
+            joins += 1
+    assert joins == 10  # of seven blocks, the pool, and the two ways down
 
 
 def test_outputs_and_named_parts_stay_in_float(exported, toy):
