@@ -85,9 +85,11 @@ def page(result: dict, table: str) -> str:
         f'    {result["command"]}',
         '',
         'AP50 and AP are from pycocotools on the set of `--val`; *AP50 at once* is that of a'
-        ' pruned network with its batch norm measured anew, before it was trained again. Time is'
-        ' from letterbox to boxes in ONNX Runtime: the models take turns, and the median of the'
-        ' fastest turn counts; compare ratios, not machines.',
+        ' pruned network with its batch norm measured anew, before it was trained again. That'
+        ' training is the same for all criteria, after each round; the base has not had it, so a'
+        ' network that lost little may be better than the base. Time is from letterbox to boxes in'
+        ' ONNX Runtime: the models take turns, and the median of the fastest turn counts; compare'
+        ' ratios, not machines.',
         '',
         '## Pruned',
         '',
