@@ -47,22 +47,23 @@ def tied(graph: onnx.GraphProto, without: Collection[str] = ()) -> list[set[str]
 
 
 def shared_ranges(
-    file: Path, calibration: Calibration, without: Collection[str] = ()
+    file: Path, graph: onnx.GraphProto, calibration: Calibration, without: Collection[str] = ()
 ) -> dict[str, list[dict[str, np.ndarray]]]:
     """
     Measure one range for each group of `tied` tensors, as quantize_static's TensorQuantOverrides.
 
+    file: the model of `graph`.
+
     With scales of their own each concatenation would have to compute its inputs anew; with one
     they are copied, which costs a byte's last bit where a range is smaller than its neighbour's.
     """
-    model = onnx.load(file)
     calibrator = create_calibrator(
         file, MOVING, str(file.with_suffix('.ranges')), CalibrationMethod.MinMax
     )
     calibrator.collect_data(calibration)
     ranges = {name: data.range_value for name, data in calibrator.compute_data().items()}
     result = {}
-    for group in tied(model.graph, without):
+    for group in tied(graph, without):
         known = [ranges[name] for name in group if name in ranges]
         low = np.minimum.reduce([r[0] for r in known])
         high = np.maximum.reduce([r[1] for r in known])

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import nn
 from torch.nn import functional
-from training.network import Conv, Detector, double, Head, Pool, Up
+from training.network import aggregate, Conv, Detector, double, Head, Pool, Up
 
 
 def plain(conv: Conv) -> nn.Conv2d:
@@ -41,10 +41,8 @@ class FusedUp(nn.Module):
         self.chain, self.out = up.chain, up.out
 
     def forward(self, coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
-        parts = [functional.relu(self.fine(fine) + double(self.coarse(coarse)))]
-        for conv in self.chain:
-            parts.append(conv(parts[-1]))
-        return self.out(torch.cat(parts, 1))
+        first = functional.relu(self.fine(fine) + double(self.coarse(coarse)))
+        return aggregate(first, self.chain, self.out)
 
 
 class FusedHead(nn.Module):

@@ -74,10 +74,15 @@ class Block(nn.Module):
         self.out = Conv(sum(row[:-1]), row[-1], 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        parts = [self.first(x)]
-        for conv in self.chain:
-            parts.append(conv(parts[-1]))
-        return self.out(torch.cat(parts, 1))
+        return aggregate(self.first(x), self.chain, self.out)
+
+
+def aggregate(first: torch.Tensor, chain: nn.ModuleList, out: nn.Module) -> torch.Tensor:
+    """Run a chain of convolutions, and `out` over the concatenation of all its maps."""
+    parts = [first]
+    for conv in chain:
+        parts.append(conv(parts[-1]))
+    return out(torch.cat(parts, 1))
 
 
 class Up(Block):

@@ -40,22 +40,21 @@ TAYLOR_PICTURES = 320  # on which gradients are taken, each alone: in a batch th
 
 
 def importance_of(
-    model: Detector, criterion: str, images: ImageSet, size: int, seed: int, round_: int
+    model: Detector, criterion: str, pictures: Pictures, size: int, seed: int, round_: int
 ) -> Importance:
     """Rank the channels by one of the criteria."""
     if criterion == 'magnitude':
         return magnitude(model)
     if criterion == 'random':
         return at_random(model, seed + round_)
-    return taylor(model, training_batches(images, size, seed, round_, TAYLOR_PICTURES, 1))
+    return taylor(model, training_batches(pictures, size, seed, round_, TAYLOR_PICTURES, 1))
 
 
 def training_batches(
-    images: ImageSet, size: int, seed: int, round_: int, count: int = BATCHES, batch: int = BATCH
+    pictures: Pictures, size: int, seed: int, round_: int, count: int = BATCHES, batch: int = BATCH
 ) -> Iterator:
     """Serve training pictures with mild augmentation, in `count` batches."""
     settings = Settings(size=size)
-    pictures = Pictures(images.items, 2 * size)
     keys = batches_of(pictures.shares, batch, seed, round_, size, 0)[:count]
     loader = epoch_loader(pictures, keys, seed, round_, picture_size(settings, 1.0)[2], 0)
     return iter(tqdm(loader, desc='look', unit='batch', mininterval=2))
@@ -67,14 +66,16 @@ def prune_round(
     """Remove one round's share of channels; write and return the smaller network's checkpoint."""
     model = averaged_model(state)
     target = int(base * (1 - args.ratio * round_ / args.iterations))
-    ranks = importance_of(model, args.criterion, images, state['size'], args.seed, round_)
+    size = state['size']
+    pictures = Pictures(images.items, 2 * size)
+    ranks = importance_of(model, args.criterion, pictures, size, args.seed, round_)
     smaller = remove(model, choose(model, ranks, target))
     # The layers behind see less than they did: only to measure that anew brings back much of AP.
-    batches = training_batches(images, state['size'], args.seed + 1, round_)
+    batches = training_batches(pictures, size, args.seed + 1, round_)
     settle_batch_norm(smaller, (to_input(bgr) for bgr, _ in batches))
     pruned = {
         'labels': state['labels'],
-        'size': state['size'],
+        'size': size,
         'widths': smaller.widths,
         'average': smaller.state_dict(),
     }

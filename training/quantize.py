@@ -78,7 +78,9 @@ def to_int8(
         source, result = Path(folder) / 'float.onnx', Path(folder) / 'int8.onnx'
         onnx.save(model, source)
         excluded = float_nodes(model, keep)
-        ranges = shared_ranges(source, Calibration(images, count, size_wh), excluded)
+        ranges = shared_ranges(
+            source, model.graph, Calibration(images, count, size_wh), excluded
+        )
         quantize_static(
             source,
             result,
